@@ -1,0 +1,1 @@
+"""Settings mistakes, told before they hurt."""

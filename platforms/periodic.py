@@ -1,0 +1,35 @@
+"""Jobs that come round: declared by apps in their ``periodic`` module, run by ``manage.py sweep``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Job:
+    name: str
+    every_s: float
+    run: Callable[[datetime], None]
+
+
+_jobs: dict[str, Job] = {}
+
+
+def periodic(*, every_s: float, name: str = "") -> Callable[[Callable[[datetime], None]], Callable[[datetime], None]]:
+    """Register ``run(now)`` to be called about every ``every_s`` seconds by one process of the whole installation.
+
+    A job is idempotent, bounded, and safe to run late: it looks at the state of the world, not at what it missed.
+    """
+
+    def register(run: Callable[[datetime], None]) -> Callable[[datetime], None]:
+        job = Job(name or f"{run.__module__}.{run.__qualname__}", every_s, run)
+        _jobs[job.name] = job
+        return run
+
+    return register
+
+
+def jobs() -> list[Job]:
+    return list(_jobs.values())

@@ -1,0 +1,1 @@
+"""Provider events, turned into rows of recordings."""

@@ -1,0 +1,242 @@
+"""Settings, all from the environment; ``.env.example`` explains each variable with its default."""
+
+import os
+import secrets
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+env = environ.Env()
+ENV_FILE = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
+if ENV_FILE.exists():
+    env.read_env(ENV_FILE)
+#: what the operator set, before the sandbox fills in; runall starts its processes with this
+OPERATOR_ENVIRON = dict(os.environ)
+
+DEBUG = env.bool("DEBUG", default=False)
+
+#: what the sandbox wrote about itself; what is set in the environment wins, so real credentials are never replaced
+SANDBOX_ENV_FILE = VAR_DIR / "sandbox.env"
+if DEBUG and env.bool("USE_SANDBOX", default=True) and SANDBOX_ENV_FILE.exists():
+    env.read_env(SANDBOX_ENV_FILE)
+
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if not SECRET_KEY:
+    if not DEBUG:
+        raise ImproperlyConfigured("SECRET_KEY is not set. Put a long random string into the environment or .env.")
+    secret_file = VAR_DIR / "secret_key"
+    VAR_DIR.mkdir(exist_ok=True)
+    if not secret_file.exists():
+        secret_file.touch(mode=0o600)
+        secret_file.write_text(secrets.token_urlsafe(50))
+    SECRET_KEY = secret_file.read_text()
+
+PORT = env.int("PORT", default=8000)
+SANDBOX_PORT = env.int("SANDBOX_PORT", default=8001)
+PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://localhost:{PORT}").rstrip("/")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# -- platforms: one entry each; a platform is a package that is also a Django app ---------------------------------
+
+PLATFORMS = ["platforms.whereby", "platforms.daily"]
+PLATFORM_ENVIRON = dict(os.environ)
+DEFAULT_PLATFORM = env.str("DEFAULT_PLATFORM", default="whereby")
+#: operation -> (requests, per seconds), per process; from the providers' documented limits
+PLATFORM_RATE_BUDGETS: dict[str, dict[str, tuple[int, float]]] = {
+    "daily": {"default": (100, 5), "delete_room": (50, 30), "list_recordings": (50, 30), "start_recording": (5, 5)},
+    "whereby": {"default": (90, 60)},
+}
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "csp",
+    "rest_framework",
+    "django_dramatiq",
+    "platforms",
+    *PLATFORMS,
+    "rooms",
+    "meetings",
+    "recordings",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "reflector_project.urls"
+WSGI_APPLICATION = "reflector_project.wsgi.application"
+APPEND_SLASH = True
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# -- database -------------------------------------------------------------------------------------------------------
+
+DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    VAR_DIR.mkdir(exist_ok=True)
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA foreign_keys=ON;",
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+#: how long the webhook door waits for the database before it answers 503
+DOOR_PATIENCE_S = 2
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# -- broker: carries wake-up calls only --------------------------------------------------------------------------------
+
+EMBEDDED_BROKER_PORT = env.int("EMBEDDED_BROKER_PORT", default=6399)
+BROKER_URL = env.str("BROKER_URL", default="")
+_broker_url = BROKER_URL or f"redis://127.0.0.1:{EMBEDDED_BROKER_PORT}/0"
+if _broker_url.startswith("amqp"):
+    _broker = "dramatiq.brokers.rabbitmq.RabbitmqBroker"
+    _broker_options: dict[str, object] = {"url": _broker_url, "confirm_delivery": True}
+elif _broker_url.startswith("stub"):  # unit tests: messages stay in this process
+    _broker = "dramatiq.brokers.stub.StubBroker"
+    _broker_options = {}
+else:
+    _broker = "dramatiq.brokers.redis.RedisBroker"
+    _broker_options = {
+        "url": _broker_url,
+        "maintenance_chance": 100_000,
+        "heartbeat_timeout": 15_000,
+        "socket_connect_timeout": 2,
+        "socket_timeout": 5,
+    }
+DRAMATIQ_BROKER = {
+    "BROKER": _broker,
+    "OPTIONS": _broker_options,
+    "MIDDLEWARE": [
+        "dramatiq.middleware.AgeLimit",
+        "dramatiq.middleware.TimeLimit",
+        "dramatiq.middleware.ShutdownNotifications",
+        "dramatiq.middleware.Callbacks",
+        "dramatiq.middleware.Retries",
+        "django_dramatiq.middleware.DbConnectionsMiddleware",
+    ],
+}
+
+# -- storage and speech ---------------------------------------------------------------------------------------------
+
+MEDIA_STORAGE = env.str("MEDIA_STORAGE", default=f"file://{VAR_DIR / 'media'}")
+AWS_REGION = env.str("AWS_REGION", default="us-west-2")
+AWS_ACCESS_KEY_ID = env.str("AWS_ACCESS_KEY_ID", default="")
+AWS_SECRET_ACCESS_KEY = env.str("AWS_SECRET_ACCESS_KEY", default="")
+MEDIA_S3_ENDPOINT_URL = env.str("MEDIA_S3_ENDPOINT_URL", default="") or env.str("AWS_S3_ENDPOINT_URL", default="")
+TRANSCRIBER = env.str("TRANSCRIBER", default="moonshine")
+TRANSCRIBER_URL = env.str("TRANSCRIBER_URL", default="")
+TRANSCRIBER_API_KEY = env.str("TRANSCRIBER_API_KEY", default="")
+TRANSCRIBER_MODEL = env.str("TRANSCRIBER_MODEL", default="")
+
+# -- meetings ---------------------------------------------------------------------------------------------------------
+
+MEETING_HOURS = env.float("MEETING_HOURS", default=8.0)
+EMPTY_GRACE_S = env.float("EMPTY_GRACE_S", default=120.0)
+
+# -- people -----------------------------------------------------------------------------------------------------------
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "/accounts/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+vars().update(env.email("EMAIL_URL", default="consolemail://"))
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Reflector rooms <rooms@localhost>")
+
+# -- web --------------------------------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": VAR_DIR / "uploads"}},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+_https = PUBLIC_URL.startswith("https://")
+SECURE_SSL_REDIRECT = False  # a redirect is a failed delivery to a webhook sender; the proxy in front does this
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+SECURE_HSTS_SECONDS = 31_536_000 if _https and not DEBUG else 0
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "frame-src": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+    }
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "UNAUTHENTICATED_USER": None,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+}
