@@ -17,14 +17,21 @@ from platforms.registry import default_platform, platform_choices
 
 #: first path segments that are addresses of ours; a room may not take them (old bookmarks are ``/<slug>``)
 RESERVED_SLUGS = frozenset(
-    "accounts admin api assets docs favicon healthz media meetings metrics readyz receipts robots rooms search "
-    "settings static v1 v2 webhooks well-known".split()
+    {
+        *("accounts", "admin", "api", "assets", "docs", "favicon", "healthz", "media", "meetings", "metrics"),
+        *("readyz", "receipts", "robots", "rooms", "search", "settings", "static", "v1", "v2", "webhooks"),
+        "well-known",
+    }
 )
 
 
 def refuse_reserved_slug(slug: str) -> None:
     if slug in RESERVED_SLUGS:
         raise ValidationError(f"“{slug}” is an address of this site. Choose another short name.")
+
+
+class PlatformMovesOnly(ValueError):
+    """A room's platform changes by ``rooms.services.move_room`` and in no other way."""
 
 
 class RoomQuerySet(models.QuerySet["Room"]):
@@ -39,7 +46,7 @@ class RoomQuerySet(models.QuerySet["Room"]):
 
 
 class Room(models.Model):
-    """A place with a stable link. ``platform`` says where its *next* meeting opens; see ``rooms.services.move_room``."""
+    """A place with a stable link. ``platform`` says where its *next* meeting opens; ``move_room`` changes it."""
 
     class Mode(models.TextChoices):
         NORMAL = "normal", "small (up to 4)"
@@ -80,7 +87,9 @@ class Room(models.Model):
 
     is_locked = models.BooleanField("locked", default=False, help_text="Only people a host admits get in.")
     mode = models.CharField(max_length=10, choices=Mode.choices, default=Mode.GROUP)
-    enable_knocking = models.BooleanField("knocking", default=True, help_text="Locked room: people may ask to be let in.")
+    enable_knocking = models.BooleanField(
+        "knocking", default=True, help_text="Locked room: people may ask to be let in."
+    )
     enable_chat = models.BooleanField("chat", default=True)
     enable_screen_share = models.BooleanField("screen share", default=True)
     camera_on = models.BooleanField("camera on at start", default=True)
@@ -107,8 +116,37 @@ class Room(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Raises ``PlatformMovesOnly`` when ``platform`` of an existing room was set to something else.
+
+        The column of an existing room is never written: a row that was read before a move must not undo it.
+        """
+        if args:
+            raise TypeError("Room.save takes keyword arguments only")
+        written = getattr(self, "_platform_read", None)
+        if written is None and self.pk and "platform" in self.__dict__:
+            written = Room.objects.filter(pk=self.pk).values_list("platform", flat=True).first()
+        if written is not None:
+            if self.__dict__.get("platform", written) != written:
+                raise PlatformMovesOnly(f"Room {self.pk} is on {written}; rooms are moved by move_room.")
+            if kwargs.get("update_fields") is None and not kwargs.get("force_insert"):
+                loaded = {field.name for field in self._meta.concrete_fields} - self.get_deferred_fields()
+                kwargs["update_fields"] = loaded - {"id", "platform"}
+        super().save(**kwargs)
+        self._platform_read = self.__dict__.get("platform")
+
     def get_absolute_url(self) -> str:
         return reverse("room", args=[self.slug])
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Any, values: Any) -> Room:
+        room = super().from_db(db, field_names, values)
+        room._platform_read = room.__dict__.get("platform")
+        return room
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        super().refresh_from_db(*args, **kwargs)
+        self._platform_read = self.__dict__.get("platform")
 
     def has_host(self, user: Any) -> bool:
         if not user.is_authenticated:
@@ -145,6 +183,7 @@ class Move(models.Model):
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     moved_at = models.DateTimeField(default=timezone.now)
     undoes = models.OneToOneField("self", null=True, on_delete=models.SET_NULL, related_name="undone_by")
+    batch = models.UUIDField(default=uuid.uuid4, db_index=True, help_text="Moves of one decision share it.")
 
     class Meta:
         ordering = ["-moved_at", "-pk"]
@@ -155,3 +194,15 @@ class Move(models.Model):
 
     def __str__(self) -> str:
         return f"{self.room}: {self.get_from_platform_display()} → {self.get_to_platform_display()}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise ValueError("A move is written once.")
+        super().save(*args, **kwargs)
+
+    @property
+    def by_whom(self) -> str:
+        """E.g. "by Ann", or where it came from when nobody was signed in."""
+        if self.actor is not None:
+            return f"by {self.actor.get_full_name() or self.actor.get_username()}"
+        return "on the command line" if self.source == self.Source.COMMAND else "by somebody whose account is gone"
