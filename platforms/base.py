@@ -294,7 +294,7 @@ class Adapter(ABC):
         """What a page must admit. With the ``url`` of a room: exactly that room's origin, where the account's alone
         does not tell it."""
 
-    def set_rate_budgets(self, budgets: Mapping[str, tuple[int, float]]) -> None:
+    def set_rate_budgets(self, budgets: Mapping[str, tuple[int, float]]) -> None:  # noqa: B027 (an optional hook)
         """Replace the adapter's own request rates: operation → (requests or points, per seconds)."""
 
     # door

@@ -1,51 +1,446 @@
-"""Being written: knows its name and its settings, talks to nobody yet."""
+"""Daily: private rooms entered by a token per person, recordings controlled by the server."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+import base64
+import binascii
+import hmac
+import logging
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
-from platforms.base import Adapter, Capabilities, DeliveryRejected, Envelope, Origins, PlatformUnavailable, Sdk
+from platforms.base import (
+    Adapter,
+    Capabilities,
+    DeliveryRejected,
+    Download,
+    Entry,
+    Envelope,
+    Finding,
+    Origins,
+    Person,
+    PlatformError,
+    PlatformRefused,
+    PresentPerson,
+    Problem,
+    ProviderRecording,
+    ProviderRoom,
+    ProviderTrack,
+    RecordingPage,
+    RoomOptions,
+    RoomPresence,
+    Sdk,
+    Signed,
+)
+from platforms.buckets import Bucket
+from platforms.daily import events, webhooks
+from platforms.daily.client import API_URL, BUDGETS, PAGE, DailyClient
+from platforms.environment import Variables, is_http_url, origin
+from platforms.events import Event
+from platforms.http import Budgets, Http, OutcomeUnknown, open_link
+from platforms.signatures import signed_at
+from platforms.text import mapping, moment, seconds, sequence, text, whole
+
+logger = logging.getLogger(__name__)
+
+ROOM_URL_PATTERN = "https://{subdomain}.daily.co/{room_name}"
+MAX_ROOM_NAME = 128
+#: what Prebuilt speaks, https://docs.daily.co/reference/rest-api/rooms/config#lang
+LANGUAGES = frozenset(
+    ["de", "en", "es", "fi", "fr", "it", "jp", "ka", "nl", "no", "pl", "pt", "pt-BR", "ru", "sv", "tr"]
+)
+OUR_LANGUAGES = {"ja": "jp", "nb": "no", "nn": "no", "pt-br": "pt-BR"}
+#: what daily-js itself asks for its iframe
+ALLOW = "microphone; camera; autoplay; display-capture; screen-wake-lock; compute-pressure; fullscreen"
+ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 
 
 class DailyAdapter(Adapter):
     slug = "daily"
     label = "Daily"
-    capabilities = Capabilities()
+    capabilities = Capabilities(
+        presence=True,
+        server_recording=True,
+        admits_by_token=True,
+        webhook_api=True,
+        recording_types=frozenset({"none", "local", "cloud"}),
+        options=frozenset(
+            {
+                "locked",
+                "knocking",
+                "chat",
+                "screen_share",
+                "camera_on",
+                "microphone_on",
+                "language",
+                "max_participants",
+                "recording_type",
+            }
+        ),
+    )
     required = ("DAILY_API_KEY", "DAILY_WEBHOOK_SECRET")
+    optional = (
+        "DAILY_API_URL",
+        "DAILY_SUBDOMAIN",
+        "DAILY_ROOM_URL_PATTERN",
+        "AWS_DAILY_S3_BUCKET",
+        "AWS_DAILY_ROLE_ARN",
+        "AWS_DAILY_S3_ENDPOINT_URL",
+    )
+    webhook_paths = ("v1/daily", "v1/daily/webhook")
     page_script = "platforms/daily/call.js"
-    sdk = Sdk(static_path="", cdn_url="", integrity="")
+    sdk = Sdk(
+        static_path="vendor/daily-js/daily.js",
+        cdn_url="https://cdn.jsdelivr.net/npm/@daily-co/daily-js@0.92.2/dist/daily.js",
+        integrity="sha384-qkOcWks7O6ZM0W8bDQRvE2Zigs/pWm7ioqYeangGqWoaqMEFUNeAKYLp8J+qWiUS",
+    )
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        webhook_secrets: Sequence[str],
+        now: Callable[[], datetime],
+        api_url: str = API_URL,
+        subdomain: str = "reflector",
+        room_url_pattern: str = ROOM_URL_PATTERN,
+        bucket: Bucket | None = None,
+        bucket_region: str = "us-west-2",
+        role_arn: str = "",
+        budgets: Budgets | None = None,
+        problems: Sequence[Problem] = (),
+    ) -> None:
+        """``webhook_secrets``: base64 as Daily has them, the newest first."""
+        self.webhook_secrets = tuple(webhook_secrets)
+        self._keys = [key for key in map(_decoded, self.webhook_secrets) if key]
+        self._api_key = api_key
+        self._now = now
+        self._room_url = room_url_pattern.replace("{subdomain}", subdomain)
+        self._bucket = bucket
+        self._bucket_region = bucket_region
+        self._role_arn = role_arn
+        self._problems = list(problems)
+        self.plain_http = api_url.startswith("http://")
+        self.client = DailyClient(
+            Http(label=self.label, base_url=api_url, token=api_key, budgets=BUDGETS if budgets is None else budgets)
+        )
+
+    # -- settings ------------------------------------------------------------------------------------------------
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str], now: Callable[[], datetime]) -> Any:
-        return cls()
+    def from_environment(cls, environ: Mapping[str, str], now: Callable[[], datetime]) -> DailyAdapter:
+        values = Variables(environ, (*cls.required, "AWS_DAILY_S3_BUCKET", "AWS_DAILY_ROLE_ARN"))
+        api_key = values.required("DAILY_API_KEY", "Daily dashboard, Developers")
+        secrets = values.secrets("DAILY_WEBHOOK_SECRET", "make one with: openssl rand -base64 32")
+        if any(not _decoded(secret) for secret in secrets):
+            values.wrong("DAILY_WEBHOOK_SECRET", "is not base64", "make one with: openssl rand -base64 32")
+        api_url = values.url("DAILY_API_URL", API_URL)
+        subdomain = values.get("DAILY_SUBDOMAIN", "reflector")
+        if not re.fullmatch(r"[A-Za-z0-9-]{1,63}", subdomain):
+            values.wrong("DAILY_SUBDOMAIN", "is not one word of letters, digits and hyphens", "x of https://x.daily.co")
+        pattern = values.get("DAILY_ROOM_URL_PATTERN", ROOM_URL_PATTERN)
+        if "{room_name}" not in pattern or not is_http_url(pattern.replace("{subdomain}", "x")):
+            values.wrong(
+                "DAILY_ROOM_URL_PATTERN", "is not a URL with {room_name} in it", f"for example {ROOM_URL_PATTERN}"
+            )
+        values.all_or_none("AWS_DAILY_S3_BUCKET", "AWS_DAILY_ROLE_ARN")
+        role_arn = values.get("AWS_DAILY_ROLE_ARN")
+        if role_arn and not ARN.fullmatch(role_arn):
+            values.wrong("AWS_DAILY_ROLE_ARN", "is not the ARN of a role", "arn:aws:iam::123456789012:role/name")
+        return cls(
+            api_key=api_key,
+            webhook_secrets=secrets,
+            now=now,
+            api_url=api_url,
+            subdomain=subdomain,
+            room_url_pattern=pattern,
+            bucket=values.bucket("AWS_DAILY_S3_BUCKET", label=cls.label, endpoint="AWS_DAILY_S3_ENDPOINT_URL"),
+            bucket_region=values.get("AWS_REGION", "us-west-2"),
+            role_arn=role_arn,
+            problems=values.problems,
+        )
 
-    configured = False
+    @property
+    def configured(self) -> bool:
+        needed = {*self.required, "DAILY_API_URL", "DAILY_SUBDOMAIN", "DAILY_ROOM_URL_PATTERN"}
+        return bool(self._api_key and self._keys) and not any(p.variable in needed for p in self._problems)
 
-    def problems(self):
-        return []
+    def problems(self) -> list[Problem]:
+        return list(self._problems)
 
-    def diagnose(self, *, webhook_url):
-        return []
+    def set_rate_budgets(self, budgets: Mapping[str, tuple[int, float]]) -> None:
+        self.client.http.set_budgets(budgets)
 
-    def origins(self, room_url=""):
-        return Origins()
+    def diagnose(self, *, webhook_url: str) -> Iterable[Finding]:
+        try:
+            domain = text(self.client.domain().get("domain_name"))
+        except PlatformError as error:
+            yield Finding(
+                ok=False,
+                what=str(error),
+                why="no room can be made on Daily",
+                fix="check DAILY_API_KEY and DAILY_API_URL",
+            )
+            return
+        yield Finding(ok=True, what=f"Daily accepts the API key{f' (domain {domain})' if domain else ''}")
+        try:
+            yield from webhooks.findings(self.client, webhook_url)
+        except PlatformError as error:
+            yield Finding(
+                ok=False,
+                what=str(error),
+                why="whether events reach us is unknown",
+                fix="manage.py sync_daily_webhook",
+            )
+        if self._bucket:
+            yield from self._bucket.check()
 
-    def verify(self, headers, body):
-        raise DeliveryRejected("no secret is configured")
+    def origins(self, room_url: str = "") -> Origins:
+        rooms = origin(self._room_url)
+        return Origins(frame=(rooms,), permissions=(rooms,)) if rooms else Origins()
 
-    def describe(self, body):
-        return Envelope()
+    # -- door ----------------------------------------------------------------------------------------------------
 
-    def interpret(self, body):
-        return ()
+    def verify(self, headers: Mapping[str, str], body: bytes) -> Signed:
+        """base64(HMAC-SHA256(decoded secret, timestamp + "." + body)); the timestamp is in milliseconds."""
+        if not self._keys:
+            raise DeliveryRejected("no webhook secret is configured")
+        timestamp, signature = headers.get("X-Webhook-Timestamp") or "", headers.get("X-Webhook-Signature") or ""
+        if not timestamp or not signature:
+            raise DeliveryRejected("not signed")
+        message = timestamp.encode(errors="surrogatepass") + b"." + body
+        given = signature.strip().encode(errors="surrogatepass")
+        matches = [
+            hmac.compare_digest(base64.b64encode(hmac.new(key, message, sha256).digest()), given) for key in self._keys
+        ]
+        if not any(matches):
+            raise DeliveryRejected("wrong signature")
+        return signed_at(timestamp, self._now())
 
-    def _later(self, *args, **kwargs):
-        raise PlatformUnavailable("not built yet")
+    def describe(self, body: bytes) -> Envelope:
+        return events.describe(body)
 
-    create_room = find_room = end_room = entry = presence = start_recording = stop_recording = _later
-    recording_running = list_recordings = get_recording = download = delete_recording = _later
+    def interpret(self, body: bytes) -> tuple[Event, ...]:
+        return events.interpret(body, self._now())
+
+    # -- rooms ---------------------------------------------------------------------------------------------------
+
+    def create_room(self, options: RoomOptions) -> ProviderRoom:
+        name = room_name(options)
+        body = {"name": name, "privacy": "private", "properties": self._properties(options)}
+        try:
+            return self._room(self.client.create_room(body), name)
+        except OutcomeUnknown:
+            found = self.find_room(options)
+            if found is None:
+                raise
+            return found
+        except PlatformRefused as refused:
+            # "already exists" shares its status and error word with every other invalid request
+            found = self.find_room(options) if refused.status == 400 else None
+            if found is None:
+                raise
+            return found
+
+    def find_room(self, options: RoomOptions) -> ProviderRoom | None:
+        name = room_name(options)
+        answer = self.client.room(name)
+        return None if answer is None else self._room(answer, name)
+
+    def end_room(self, room: ProviderRoom) -> None:
+        """Deleting a room puts everybody out; changing its expiry would not."""
+        self.client.delete_room(room.name)
+
+    def entry(self, room: ProviderRoom, person: Person) -> Entry:
+        expires_at = person.expires_at or room.expires_at or self._now() + timedelta(hours=12)
+        properties: dict[str, Any] = {
+            "room_name": room.name,
+            "user_id": person.participant_id,
+            "user_name": text(person.name, 120),
+            "is_owner": person.is_host,
+            "exp": int(expires_at.timestamp()),
+            "enable_screenshare": person.screen_share,
+            "start_video_off": not person.camera_on,
+            "start_audio_off": not person.microphone_on,
+            "enable_prejoin_ui": False,
+            "enable_recording_ui": False,
+            **_language(person.language),
+        }
+        if not person.admitted and not person.is_host:
+            properties["knocking"] = True
+        token = self.client.meeting_token(properties)
+        page = {"url": room.url, "token": token, "userName": properties["user_name"], "isHost": person.is_host}
+        if "lang" in properties:
+            page["lang"] = properties["lang"]
+        return Entry(frame_url=f"{room.url}?t={token}", page=page, allow=ALLOW)
+
+    def presence(self, room_names: Iterable[str]) -> dict[str, RoomPresence]:
+        rooms, now = self.client.presence(), self._now()
+        return {name: _room_presence(name, rooms.get(name, []), now) for name in room_names}
+
+    def _properties(self, options: RoomOptions) -> dict[str, Any]:
+        """https://docs.daily.co/reference/rest-api/rooms/config"""
+        properties: dict[str, Any] = {
+            "exp": int(options.expires_at.timestamp()),
+            "eject_at_room_exp": True,
+            "enable_knocking": options.knocking,
+            "enable_prejoin_ui": False,
+            "enable_chat": options.chat,
+            "enable_screenshare": options.screen_share,
+            "start_video_off": not options.camera_on,
+            "start_audio_off": not options.microphone_on,
+            **_language(options.language),
+        }
+        if options.max_participants:
+            properties["max_participants"] = options.max_participants
+        if options.recording_type != "none":
+            properties["enable_recording"] = options.recording_type
+        if options.recording_type == "cloud" and self._bucket:
+            properties["recordings_bucket"] = {
+                "bucket_name": self._bucket.name,
+                "bucket_region": self._bucket_region,
+                "assume_role_arn": self._role_arn,
+                "allow_api_access": True,
+            }
+            properties["recordings_template"] = f"{self._bucket.folder}{{domain_name}}/{{room_name}}/{{epoch_time}}"
+        return properties
+
+    def _room(self, answer: Mapping[str, Any], name: str) -> ProviderRoom:
+        url = answer.get("url")
+        if answer.get("name") != name or url != self._room_url.replace("{room_name}", name):
+            logger.error("daily answered a room with an unexpected name or address, room %s", name)
+            raise PlatformRefused(
+                "Daily answered a room address that DAILY_ROOM_URL_PATTERN and DAILY_SUBDOMAIN do not allow"
+            )
+        return ProviderRoom(
+            name=name,
+            provider_id=text(answer.get("id"), 200) or name,
+            url=url,
+            expires_at=moment(mapping(answer.get("config")).get("exp")),
+        )
+
+    # -- recordings ----------------------------------------------------------------------------------------------
+
+    def start_recording(self, room: ProviderRoom, *, instance_id: str, max_duration_s: int) -> None:
+        body = {"type": "cloud", "instanceId": instance_id, "maxDuration": max_duration_s}
+        self.client.start_recording(room.name, body)
+
+    def stop_recording(self, room: ProviderRoom, *, instance_id: str) -> None:
+        self.client.stop_recording(room.name, {"type": "cloud", "instanceId": instance_id})
+
+    def recording_running(self, room: ProviderRoom) -> bool | None:
+        return any(item.state == "in-progress" for item in _recordings(self.client.recordings(room_name=room.name)))
+
+    def list_recordings(self, *, page: str | None = None, room_name: str = "") -> RecordingPage:
+        rows = self.client.recordings(starting_after=page or "", room_name=room_name)
+        ids = [recording_id for row in rows if (recording_id := text(mapping(row).get("id")))]
+        more = len(rows) >= PAGE and bool(ids)
+        return RecordingPage(items=tuple(_recordings(rows)), next_page=ids[-1] if more else None)
+
+    def get_recording(self, recording_id: str) -> ProviderRecording | None:
+        answer = self.client.recording(recording_id)
+        return None if answer is None else _recording(answer)
+
+    def download(self, recording: ProviderRecording) -> AbstractContextManager[Download]:
+        return self._download(recording)
+
+    @contextmanager
+    def _download(self, recording: ProviderRecording) -> Iterator[Download]:
+        with ExitStack() as stack:
+            download = None
+            if self._bucket and self._bucket.readable and recording.key:
+                try:
+                    download = stack.enter_context(self._bucket.open(recording.key))
+                except PlatformRefused as refused:
+                    # made before the bucket was set, or our own rights are too narrow: Daily's link may still do
+                    logger.warning("recording %s: %s", recording.recording_id, refused)
+            if download is None:
+                link = self.client.access_link(recording.recording_id)
+                download = stack.enter_context(open_link(self.label, link, allow_http=self.plain_http))
+            yield download
+
+    def delete_recording(self, recording: ProviderRecording) -> None:
+        """Daily never deletes from a bucket of ours, so the copies there go first."""
+        if self._bucket:
+            known = self.get_recording(recording.recording_id) or recording
+            keys = {track.key for item in (recording, known) for track in item.tracks}
+            whole_files = {item.key for item in (recording, known) if item.key and item.kind != "raw-tracks"}
+            keys |= whole_files | {f"{key}.event.json" for key in whole_files}
+            raw = {f"{item.key}-" for item in (recording, known) if item.key and item.kind == "raw-tracks"}
+            if keys or raw:
+                self._bucket.delete(sorted(keys - {""}), prefixes=sorted(raw))
+        self.client.delete_recording(recording.recording_id)
+
+
+def room_name(options: RoomOptions) -> str:
+    """``<slug>-<key>`` from ``[A-Za-z0-9_-]``, at most 128 characters."""
+    plain = unicodedata.normalize("NFKD", options.name_prefix).encode("ascii", "ignore").decode()
+    prefix = re.sub(r"[^A-Za-z0-9_-]+", "-", plain)[: MAX_ROOM_NAME - len(options.key) - 1].strip("-")
+    return f"{prefix}-{options.key}" if prefix else options.key
+
+
+def _language(language: str) -> dict[str, str]:
+    code = OUR_LANGUAGES.get(language.lower(), language.split("-")[0].lower())
+    return {"lang": code} if code in LANGUAGES else {}
+
+
+def _decoded(secret: str) -> bytes:
+    try:
+        return base64.b64decode(secret, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _room_presence(name: str, people: Any, now: datetime) -> RoomPresence:
+    if not isinstance(people, list):
+        return RoomPresence(room_name=name, people=None, observed_at=now)
+    present = tuple(
+        PresentPerson(
+            session_id=session_id,
+            user_id=text(person.get("userId")),
+            name=text(person.get("userName")),
+            joined_at=moment(person.get("joinTime")),
+        )
+        for person in map(mapping, people)
+        if (session_id := text(person.get("id")))
+    )
+    return RoomPresence(room_name=name, people=present, session_open=bool(present), observed_at=now)
+
+
+def _recordings(rows: Iterable[Any]) -> Iterator[ProviderRecording]:
+    for row in rows:
+        recording = _recording(mapping(row))
+        if recording is not None:
+            yield recording
+
+
+def _recording(fields: Mapping[str, Any]) -> ProviderRecording | None:
+    """https://docs.daily.co/reference/rest-api/recordings: ``s3key`` here, ``s3Key`` in tracks; ``type`` is rare."""
+    recording_id, state = text(fields.get("id")), text(fields.get("status")) or "finished"
+    if not recording_id or state not in ("finished", "in-progress", "canceled"):
+        logger.warning("daily listed a recording that cannot be read, id %r", recording_id)
+        return None
+    tracks = tuple(
+        ProviderTrack(kind=text(track.get("type")), key=text(track.get("s3Key"), 1024), size=whole(track.get("size")))
+        for track in map(mapping, sequence(fields.get("tracks")))
+        if track.get("s3Key")
+    )
+    return ProviderRecording(
+        recording_id=recording_id,
+        room_name=text(fields.get("room_name")),
+        kind=events.kind_of(fields.get("type"), has_tracks=bool(sequence(fields.get("tracks")))),
+        state=state,
+        started_at=moment(fields.get("start_ts")),
+        duration_s=seconds(fields.get("duration")),
+        key=text(fields.get("s3key"), 1024),
+        provider_session_id=text(fields.get("mtgSessionId")),
+        tracks=tracks,
+    )
 
 
 ADAPTER = DailyAdapter
