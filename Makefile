@@ -1,0 +1,29 @@
+.DEFAULT_GOAL := help
+.PHONY: help run test lint fmt lock venv venv-dev sdk
+
+help: ## what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+
+run: ## start everything: http://localhost:8000 (PORT, SANDBOX_PORT choose others)
+	@tooling/run.sh
+
+test: venv-dev sdk ## lint, types, contracts and every test (REQUIRE_ALL=1: nothing may be skipped)
+	@.venv/bin/python tooling/test.py
+
+lint: venv-dev ## what needs no test run: format, lint, types, import contract, missing migrations
+	@.venv/bin/python tooling/test.py --static
+
+fmt: venv-dev ## put the code into shape
+	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .
+
+lock: venv-dev ## pin requirements*.in anew
+	@tooling/lock.sh
+
+venv:
+	@tooling/venv.sh requirements.txt
+
+venv-dev:
+	@tooling/venv.sh requirements-dev.txt
+
+sdk: venv-dev
+	@tooling/sdk.sh

@@ -1,0 +1,173 @@
+"""What every test shares: real servers on demand, no network but this machine, and no quiet skipping.
+
+A test asks for a server by fixture (``postgres_url``, ``redis_url``, ``rabbitmq_url``, ``valkey_url``, ``chromium``).
+What cannot be had skips the test, is listed with its reason at the end of the run, and is a failure under
+``REQUIRE_ALL=1``.
+"""
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
+
+import pytest
+
+from tests import services
+
+REQUIRE_ALL = os.environ.get("REQUIRE_ALL", "") not in ("", "0")
+DATABASE_FIXTURES = {
+    "db",
+    "transactional_db",
+    "django_db_reset_sequences",
+    "django_db_serialized_rollback",
+    "live_server",
+}
+
+
+# -- servers ------------------------------------------------------------------------------------------------------
+
+
+def _have(service: Callable[[], AbstractContextManager[str]], stack: ExitStack) -> str:
+    try:
+        return stack.enter_context(service())
+    except services.Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def _servers() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def postgres_url(_servers: ExitStack) -> str:
+    """An empty PostgreSQL database of this run's own."""
+    return _have(services.postgres, _servers)
+
+
+@pytest.fixture(scope="session")
+def redis_url(_servers: ExitStack) -> str:
+    """A Redis database of this run's own; it may be flushed."""
+    return _have(services.redis, _servers)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url(_servers: ExitStack) -> str:
+    """A RabbitMQ virtual host of this run's own."""
+    return _have(services.rabbitmq, _servers)
+
+
+@pytest.fixture
+def valkey_url() -> Iterator[str]:
+    """A Valkey server of this test's own, the one that ``runall`` embeds."""
+    with ExitStack() as stack:
+        yield _have(services.own_valkey, stack)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium."""
+    try:
+        return services.chromium()
+    except services.Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+# -- no network but this machine ------------------------------------------------------------------------------------
+
+
+def _is_here(address: Any) -> bool:
+    if not isinstance(address, tuple):
+        return True  # a Unix socket
+    host = address[0]
+    try:
+        return host in ("", "localhost") or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _only_this_machine() -> Iterator[None]:
+    """A test that would talk to the outside fails and says where to."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if not _is_here(address):
+            raise AssertionError(f"a test tried to reach {address[0]!r}")
+        connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        yield
+
+
+# -- speed ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_passwords() -> Iterator[None]:
+    from django.conf import settings
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settings, "PASSWORD_HASHERS", ["django.contrib.auth.hashers.MD5PasswordHasher"])
+        yield
+
+
+# -- which tests, and what became of them -----------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database-only", action="store_true", help="only tests that use the database")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--database-only"):
+        return
+    without = [item for item in items if not _uses_database(item)]
+    config.hook.pytest_deselected(items=without)
+    items[:] = [item for item in items if item not in set(without)]
+
+
+def _uses_database(item: pytest.Item) -> bool:
+    return item.get_closest_marker("django_db") is not None or not DATABASE_FIXTURES.isdisjoint(
+        getattr(item, "fixturenames", ())
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
+    report = yield
+    return _skipping_is_failing(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[Any]:
+    report = yield
+    return _skipping_is_failing(report)
+
+
+def _skipping_is_failing(report: Any) -> Any:
+    if REQUIRE_ALL and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"REQUIRE_ALL=1 and this was not run: {_reason(report)}"
+    return report
+
+
+def _reason(report: Any) -> str:
+    return str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reasons: dict[str, list[str]] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reasons.setdefault(_reason(report).removeprefix("Skipped: "), []).append(report.nodeid)
+    if not reasons:
+        return
+    terminalreporter.section("NOT TESTED", sep="!", red=True, bold=True)
+    for reason, tests in reasons.items():
+        terminalreporter.line(f"{len(tests)} test(s) not run: {reason}", red=True)
+        for test in tests:
+            terminalreporter.line(f"    {test}")
