@@ -35,6 +35,9 @@ PAUSE_MS = 900  #: a pause this long ends a piece
 PAD_MS = 300  #: kept before and after speech, so that no first or last sound is clipped
 JUMP_MS = 100  #: time stamps may jitter by this much before the gap counts as one
 LONGEST_JUMP_MS = 24 * 3600 * 1000  #: a longer gap is a broken time stamp, not a pause
+#: playlists and the like are text files that make the library open other files and addresses: never let it try
+FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,wav,flac,mp3,aac"
+OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 BAD_PACKETS = 1000  #: give up on a file after this many undecodable packets in a row
 
 
@@ -239,7 +242,7 @@ def _opened(path: str | PathLike[str]) -> Iterator[InputContainer]:
     """Open a local file. Everything that the decoder library throws on the way becomes ``MediaUnreadable``."""
     with Path(path).open("rb") as file:
         try:
-            with av.open(file, mode="r", metadata_errors="replace") as container:
+            with av.open(file, mode="r", metadata_errors="replace", options=OPTIONS) as container:
                 yield container
         except (FFmpegError, ValueError, MemoryError) as error:
             raise MediaUnreadable(f"not readable as media ({type(error).__name__})") from error

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from meetings.models import Meeting, Participant
+from platforms.base import ProviderRecording
 from platforms.registry import platform_choices
 from platforms.work import Work
 
@@ -53,6 +54,27 @@ class Recording(Work):
 
     def __str__(self) -> str:
         return f"{self.get_platform_display()} {self.provider_recording_id}"
+
+    @property
+    def media_key(self) -> str:
+        """Where our copy lies in our storage, once there is one (``file_key``)."""
+        return f"recordings/{self.pk}.mp4"
+
+    @property
+    def length(self) -> str:
+        """How long it plays, e.g. "44 s" or "12 min"."""
+        seconds = round(self.media_duration_s or 0)
+        return f"{seconds} s" if seconds < 100 else f"{round(seconds / 60)} min"
+
+    def as_listed(self) -> ProviderRecording:
+        """What we know of it, for when the provider's list does not have it (any more)."""
+        return ProviderRecording(
+            recording_id=self.provider_recording_id,
+            room_name=self.provider_room_name,
+            kind=self.kind,
+            key=self.provider_key,
+            started_at=self.started_at,
+        )
 
 
 class Transcript(Work):

@@ -1,0 +1,194 @@
+"""From a finished recording at the provider to a file of ours and a transcript.
+
+Each step is one row's work (see ``platforms.work``): fetching belongs to the ``Recording``, listening to its
+``Transcript``. A step that is repeated writes the same thing
+again under the same name.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from meetings.models import ParticipantSession
+from platforms import registry
+from platforms.work import Defer, Hopeless, Lease, LeaseLost
+from recordings import media
+from recordings.filestore import StoredFile, filestore
+from recordings.finding import PROCESSED_KINDS
+from recordings.models import Recording, Transcript, TranscriptSegment
+from recordings.removing import reason_to_remove, remove, want_removal
+from recordings.transcribers import Segment, TranscriberRefused, transcriber
+
+logger = logging.getLogger(__name__)
+
+STILL_RUNNING = timedelta(seconds=30)
+MP4 = "video/mp4"
+CHUNK = 1024 * 1024
+
+
+def process(lease: Lease[Recording]) -> None:
+    """Fetch the file, look at it, keep it, and have it transcribed; or remove it where it may not be kept.
+
+    Raises ``PlatformUnavailable`` (tried again), ``Hopeless`` (an unreadable file).
+    """
+    recording = lease.row
+    if not recording.delete_wanted_at and (reason := reason_to_remove(recording)):
+        Recording.objects.filter(pk=recording.pk).update(delete_wanted_at=timezone.now(), delete_reason=reason)
+        recording.refresh_from_db()
+    if recording.deleted_at:
+        with lease.finishing():
+            return
+    if recording.delete_wanted_at:
+        remove(lease)
+        return
+    if recording.kind not in PROCESSED_KINDS:
+        with lease.finishing():
+            Recording.objects.filter(pk=recording.pk).update(
+                probe={"note": f"Recordings of kind “{recording.kind}” are left at the provider."}
+            )
+        return
+    with tempfile.TemporaryDirectory(prefix="recording-", dir=_scratch()) as folder:
+        path = Path(folder) / "recording"
+        promised = _fetch(lease, path)
+        probe = _probe(path)
+        lease.check()
+        stored = filestore().put(recording.media_key, _chunks(lease, path), content_type=MP4, expected_size=promised)
+    try:
+        with lease.finishing():
+            _keep(recording, stored, probe)
+    except LeaseLost:
+        if Recording.objects.filter(pk=recording.pk, delete_wanted_at__isnull=False).exists():
+            filestore().delete(recording.media_key)  # it was removed while we were frozen; we put it back
+        raise
+
+
+def _keep(recording: Recording, stored: StoredFile, probe: media.Probe) -> None:
+    Recording.objects.filter(pk=recording.pk).update(
+        file_key=stored.key,
+        sha256=stored.sha256,
+        size_bytes=stored.size,
+        content_type=MP4,
+        media_duration_s=probe.duration_ms / 1000,
+        probe=asdict(probe),
+        fetched_at=timezone.now(),
+    )
+    language = recording.meeting.language if recording.meeting else "en"
+    transcript, made = Transcript.objects.get_or_create(recording=recording, defaults={"language": language})
+    if made:
+        transcript.wake_after_commit()
+    else:
+        transcript.run_again()
+
+
+def _scratch() -> Path:
+    folder = settings.VAR_DIR / "scratch"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _fetch(lease: Lease[Recording], path: Path) -> int:
+    """Stream the provider's file to ``path`` in constant memory; returns its size in bytes."""
+    recording = lease.row
+    adapter = registry.get(recording.platform)
+    item = adapter.get_recording(recording.provider_recording_id) or recording.as_listed()
+    if item.state == "in-progress":
+        raise Defer("the provider is still recording", after=STILL_RUNNING)
+    size = 0
+    with adapter.download(item) as download, path.open("wb") as file:
+        for chunk in download.chunks:
+            lease.check()
+            size += file.write(chunk)
+    if download.size is not None and size != download.size:
+        raise OSError(f"the file ended after {size} of {download.size} bytes")
+    if not size:
+        raise Hopeless("The provider delivered an empty file.")
+    return size
+
+
+def _chunks(lease: Lease[Recording], path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            lease.check()
+            yield chunk
+
+
+def _probe(path: Path) -> media.Probe:
+    try:
+        return media.probe(path)
+    except media.MediaUnreadable as error:
+        raise Hopeless(f"The file cannot be read as sound or video: {error}") from error
+
+
+def transcribe(lease: Lease[Transcript]) -> None:
+    """Listen to a recording and replace its segments by what was heard. Silence is an empty transcript.
+
+    Raises ``TranscriberUnavailable`` (tried again), ``Hopeless`` (a language the engine does not know).
+    """
+    transcript = lease.row
+    recording = transcript.recording
+    if not recording.file_key:
+        raise Hopeless("There is no file to listen to.")
+    engine = transcriber()
+    segments: list[Segment] = []
+    with filestore().local_copy(recording.file_key) as path:
+        try:
+            for segment in _heard(engine.transcribe(path, language=transcript.language), transcript, recording):
+                lease.check()
+                segments.append(segment)
+        except (TranscriberRefused, media.MediaUnreadable) as error:
+            raise Hopeless(str(error)) from error
+    speaker = only_speaker(recording)
+    with lease.finishing():
+        if reason := reason_to_remove(Recording.objects.get(pk=recording.pk)):
+            want_removal(recording, reason=reason)
+            segments = []
+        TranscriptSegment.objects.filter(transcript=transcript).delete()
+        TranscriptSegment.objects.bulk_create(
+            TranscriptSegment(
+                transcript=transcript,
+                start_ms=segment.start_ms,
+                end_ms=max(segment.start_ms, segment.end_ms),
+                text=segment.text,
+                confidence=segment.confidence,
+                participant_id=speaker,
+            )
+            for segment in segments
+        )
+        Transcript.objects.filter(pk=transcript.pk).update(engine=engine.name, model=engine.model, progress=1)
+
+
+def _heard(segments: Iterator[Segment], transcript: Transcript, recording: Recording) -> Iterator[Segment]:
+    """Pass segments on, telling now and then how far the engine is."""
+    told = 0.0
+    length_ms = (recording.media_duration_s or 0) * 1000
+    for segment in segments:
+        yield segment
+        share = min(segment.end_ms / length_ms, 1) if length_ms else 0
+        if share - told >= 0.05:
+            Transcript.objects.filter(pk=transcript.pk).update(progress=share)
+            told = share
+
+
+def only_speaker(recording: Recording) -> object | None:
+    """The one person who can have spoken in a mixed recording, by who was inside while it ran; else None."""
+    if recording.meeting is None or recording.started_at is None:
+        return None
+    end = recording.started_at + timedelta(seconds=recording.media_duration_s or recording.duration_s or 0)
+    inside = (
+        ParticipantSession.objects.filter(meeting=recording.meeting, participant__is_person=True)
+        .filter(joined_at__lt=end)
+        .exclude(left_at__lt=recording.started_at)
+        .order_by()
+        .values_list("participant_id", flat=True)
+        .distinct()
+    )
+    people = list(inside[:2])
+    return people[0] if len(people) == 1 else None

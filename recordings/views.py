@@ -1,0 +1,114 @@
+"""What happened in a meeting, for those who may know: the page, its media and captions."""
+
+from __future__ import annotations
+
+from django.db.models import Exists, OuterRef
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from meetings.models import Meeting
+from meetings.visits import may_read, participant_for, remember_visit
+from recordings.captions import webvtt
+from recordings.deeplink import seconds
+from recordings.filestore import FileMissing, filestore
+from recordings.models import Recording, Transcript, TranscriptSegment
+from recordings.ranges import serve
+from recordings.reading import people_of, state_of, turns_of
+
+
+def meeting_for(request: HttpRequest, pk: object) -> Meeting:
+    """The meeting, for those who may see it; 404 to everybody else, as if there were none."""
+    found = get_object_or_404(Meeting.objects.select_related("room"), pk=pk)
+    if not may_read(request, found):
+        raise Http404
+    return found
+
+
+@require_safe
+def meeting(request: HttpRequest, pk: str) -> HttpResponseBase:
+    """``/meetings/<uuid>/``: people, recordings, transcript. ``?receipt=<token>`` opens it to who took part."""
+    found = meeting_for(request, pk)
+    if token := request.GET.get("receipt", ""):
+        participant = found.participants.filter(receipt_token=token).first()
+        response = redirect("meeting", pk)  # the token leaves the address bar; a signed cookie takes its place
+        if participant is not None:
+            remember_visit(request, response, participant)
+        return response
+    recordings = _recordings(found)
+    rows = [(recording, state_of(recording)) for recording in recordings]
+    start = _start(request)
+    turns = turns_of(found, recordings)
+    context = {
+        "meeting": found,
+        "room": found.room,
+        "people": people_of(found, now=timezone.now()),
+        "recordings": rows,
+        "turns": turns,
+        "pending": any(state.pending for _, state in rows) or _recording_expected(found, recordings),
+        "start_s": start,
+        "my_receipt": _my_receipt(request, found),
+        "several_recordings": len(recordings) > 1,
+    }
+    return render(request, "recordings/meeting.html", context)
+
+
+def _recordings(found: Meeting) -> list[Recording]:
+    words = Transcript.objects.annotate(has_words=Exists(TranscriptSegment.objects.filter(transcript=OuterRef("pk"))))
+    rows = list(found.recordings.order_by("started_at", "found_at"))
+    transcripts = {transcript.recording_id: transcript for transcript in words.filter(recording__in=rows)}
+    for row in rows:
+        if row.pk in transcripts:
+            row.transcript = transcripts[row.pk]
+    return rows
+
+
+def _recording_expected(found: Meeting, recordings: list[Recording]) -> bool:
+    """Something was recorded in the last hour and has not arrived yet."""
+    if recordings or found.ended_at is None:
+        return False
+    recent = (timezone.now() - found.ended_at).total_seconds() < 3600
+    return recent and found.captures.filter(started_at__isnull=False).exists()
+
+
+def _start(request: HttpRequest) -> int | None:
+    """``?t=754`` or ``?t=12m34s`` as seconds on the recording's clock."""
+    return seconds(request.GET.get("t", ""))
+
+
+def _my_receipt(request: HttpRequest, found: Meeting) -> str:
+    who = participant_for(request, found)
+    return who.receipt_token if who else ""
+
+
+def _playable(request: HttpRequest, pk: str, recording_id: str) -> Recording:
+    found = meeting_for(request, pk)
+    recording = get_object_or_404(found.recordings, pk=recording_id, deleted_at=None, delete_wanted_at=None)
+    if not recording.file_key:
+        raise Http404
+    return recording
+
+
+@require_safe
+def media(request: HttpRequest, pk: str, recording_id: str) -> HttpResponseBase:
+    """The recording itself, with ranges; from S3 by a redirect to an address that lives five minutes."""
+    recording = _playable(request, pk, recording_id)
+    store = filestore()
+    address = store.url(recording.file_key, content_type=recording.content_type)
+    if address is not None:
+        response = HttpResponseRedirect(address)
+        response["Cache-Control"] = "no-store"
+        return response
+    try:
+        return serve(request, store, recording.file_key, content_type=recording.content_type, etag=recording.sha256)
+    except FileMissing as error:
+        raise Http404 from error
+
+
+@require_safe
+def captions(request: HttpRequest, pk: str, recording_id: str) -> HttpResponse:
+    """The transcript as WebVTT, for the player."""
+    recording = _playable(request, pk, recording_id)
+    segments = TranscriptSegment.objects.filter(transcript__recording=recording).select_related("participant")
+    return HttpResponse(webvtt(segments), content_type="text/vtt; charset=utf-8")
