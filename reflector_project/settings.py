@@ -9,7 +9,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = BASE_DIR / "var"
+VAR_DIR = Path(os.environ.get("VAR_DIR", BASE_DIR / "var"))
 
 env = environ.Env()
 ENV_FILE = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
@@ -75,6 +75,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "meetings.middleware.permissions_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -115,6 +116,13 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+        # a server that is gone without a word must not hold up whoever asks it; seconds, milliseconds
+        DATABASES["default"]["OPTIONS"] = {
+            "connect_timeout": 2,
+            "tcp_user_timeout": 5000,
+            **DATABASES["default"].get("OPTIONS", {}),
+        }
 #: how long the webhook door waits for the database before it answers 503
 DOOR_PATIENCE_S = 2
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -132,13 +140,9 @@ elif _broker_url.startswith("stub"):  # unit tests: messages stay in this proces
     _broker_options = {}
 else:
     _broker = "dramatiq.brokers.redis.RedisBroker"
-    _broker_options = {
-        "url": _broker_url,
-        "maintenance_chance": 100_000,
-        "heartbeat_timeout": 15_000,
-        "socket_connect_timeout": 2,
-        "socket_timeout": 5,
-    }
+    # time-outs are read from the URL only: redis-py makes its connection pool from it
+    _broker_url += ("&" if "?" in _broker_url else "?") + "socket_connect_timeout=2&socket_timeout=5"
+    _broker_options = {"url": _broker_url, "maintenance_chance": 100_000, "heartbeat_timeout": 15_000}
 DRAMATIQ_BROKER = {
     "BROKER": _broker,
     "OPTIONS": _broker_options,
@@ -168,6 +172,8 @@ TRANSCRIBER_MODEL = env.str("TRANSCRIBER_MODEL", default="")
 
 MEETING_HOURS = env.float("MEETING_HOURS", default=8.0)
 EMPTY_GRACE_S = env.float("EMPTY_GRACE_S", default=120.0)
+#: how often guests of one network address may press Join
+GUEST_JOINS_PER_MINUTE = env.int("GUEST_JOINS_PER_MINUTE", default=20)
 
 # -- people -----------------------------------------------------------------------------------------------------------
 
