@@ -8,6 +8,7 @@ of the whole process: see the table in that file.
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -246,6 +247,10 @@ def _opened(path: str | PathLike[str]) -> Iterator[InputContainer]:
                 yield container
         except (FFmpegError, ValueError, MemoryError) as error:
             raise MediaUnreadable(f"not readable as media ({type(error).__name__})") from error
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # the disk's fault
+                raise
+            raise MediaUnreadable("not readable as media (it points outside of itself)") from error
 
 
 def _frames(container: InputContainer, streams: list[Any]) -> Iterator[AudioFrame]:
