@@ -9,4 +9,5 @@ class PlatformsConfig(AppConfig):
     def ready(self) -> None:
         from platforms import checks  # noqa: F401
 
-        autodiscover_modules("periodic")
+        # every process knows all actors (it wakes them by name), all periodic jobs and all readiness checks
+        autodiscover_modules("tasks", "periodic", "health")

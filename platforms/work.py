@@ -8,7 +8,10 @@ frozen worker that wakes up late changes nothing, and a killed one has done eith
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
+import queue
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,9 +20,12 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, TypeVar
 
 import dramatiq
-from django.db import DatabaseError, close_old_connections, connection, models, transaction
+import pika.exceptions
+import redis.exceptions
+from django.db import DatabaseError, close_old_connections, connections, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from dramatiq.middleware import Interrupt, Shutdown
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +34,14 @@ RENEW_EVERY_S = 10.0
 #: a wake-up call that was not answered is repeated after this long
 WAKE_AGAIN = timedelta(seconds=15)
 LONGEST_WAIT = timedelta(minutes=15)
+
+#: what a broker that is down, frozen or being restarted makes its client raise
+BROKER_TROUBLE = (
+    dramatiq.errors.BrokerConnectionError,
+    redis.exceptions.RedisError,
+    pika.exceptions.AMQPError,
+    OSError,
+)
 
 
 class LeaseLost(Exception):
@@ -46,12 +60,15 @@ class Hopeless(Exception):
     """Trying again will not help: quarantine at once. The text is for staff."""
 
 
+def claimable(now: datetime) -> Q:
+    """Waiting and due, or in progress under a lease that ran out."""
+    return Q(status="pending", due_at__lte=now) | Q(status="running", lease_until__lte=now)
+
+
 class WorkQuerySet(models.QuerySet[Any]):
     def due(self, now: datetime) -> WorkQuerySet:
         """Rows that somebody could claim at ``now``, those whose worker died included."""
-        return self.filter(
-            Q(status=Work.Status.PENDING, due_at__lte=now) | Q(status=Work.Status.RUNNING, lease_until__lte=now)
-        )
+        return self.filter(claimable(now))
 
     def stuck(self) -> WorkQuerySet:
         return self.filter(status=Work.Status.QUARANTINED)
@@ -87,8 +104,11 @@ class Work(models.Model):
         indexes = [models.Index(fields=["status", "due_at"], name="%(class)s_due")]
 
     def wake_after_commit(self) -> None:
-        """Send the wake-up call once this transaction is committed. A broker that is down delays, never loses."""
-        transaction.on_commit(lambda: wake(self.actor_name, self.pk), robust=True)
+        """Send the wake-up call once this transaction is committed, without waiting for the broker.
+
+        A broker that is down delays, never loses: the sweeper repeats the call.
+        """
+        transaction.on_commit(lambda: wake_soon(self.actor_name, self.pk), robust=True)
 
     def run_again(self, *, now: datetime | None = None) -> None:
         """Make the row due with a fresh set of tries. Used by staff and when new facts arrive."""
@@ -107,14 +127,82 @@ class Work(models.Model):
 
 
 def wake(actor_name: str, pk: Any) -> bool:
-    """Send one wake-up call; False when the broker cannot take it (the sweeper repeats it)."""
+    """Send one wake-up call; False when the broker cannot take it (the sweeper repeats it).
+
+    Takes as long as the broker's time-outs when the broker is frozen: ``wake_soon`` is for those who cannot wait.
+    """
     broker = dramatiq.get_broker()
     try:
         broker.get_actor(actor_name).send(str(pk))
-    except (dramatiq.errors.ConnectionError, OSError) as error:
+    except BROKER_TROUBLE as error:
         logger.warning("broker does not take wake-up calls: %s for %s %s", type(error).__name__, actor_name, pk)
         return False
     return True
+
+
+class Waker:
+    """Sends wake-up calls from a thread of its own, so that whoever has work to announce never waits for a broker.
+
+    Calls may be dropped (queue full, broker down, process ends): they are hints, the sweeper repeats them.
+    """
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._most = most
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
+        atexit.register(self.flush, 1.0)
+
+    def _reset(self) -> None:
+        self._calls: queue.Queue[tuple[str, Any] | threading.Event] = queue.Queue(self._most)
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    def put(self, actor_name: str, pk: Any) -> None:
+        try:
+            self._calls.put_nowait((actor_name, pk))
+        except queue.Full:
+            return
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="waker", daemon=True)
+                self._thread.start()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until what is queued now was sent or dropped; False when that took longer than ``timeout_s``."""
+        if self._thread is None:
+            return True
+        passed = threading.Event()
+        try:
+            self._calls.put(passed, timeout=timeout_s)
+        except queue.Full:
+            return False
+        return passed.wait(timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            call = self._calls.get()
+            if isinstance(call, threading.Event):
+                call.set()
+            elif not wake(*call):
+                self._drop_waiting()
+
+    def _drop_waiting(self) -> None:
+        """The broker is down: trying each of a thousand calls would only make the thousand-and-first late."""
+        for _ in range(self._calls.qsize()):
+            try:
+                call = self._calls.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(call, threading.Event):
+                call.set()
+
+
+waker = Waker()
+
+
+def wake_soon(actor_name: str, pk: Any) -> None:
+    """Send one wake-up call from the background; returns at once whatever the broker does."""
+    waker.put(actor_name, pk)
 
 
 def kinds() -> list[type[Work]]:
@@ -130,18 +218,28 @@ def kinds() -> list[type[Work]]:
 
 
 def wake_due(*, now: datetime | None = None, most: int = 500) -> int:
-    """Send a wake-up call for each due row that has not had one lately. Returns how many were sent."""
+    """Send a wake-up call for each due row that has not had one lately. Returns how many were sent.
+
+    Stops at the first call that the broker does not take.
+    """
     now = now or timezone.now()
     sent = 0
     for model in kinds():
-        asleep = model._base_manager.filter(
-            Q(status=Work.Status.PENDING, due_at__lte=now) | Q(status=Work.Status.RUNNING, lease_until__lte=now)
-        ).filter(Q(woken_at__isnull=True) | Q(woken_at__lte=now - WAKE_AGAIN))
+        asleep = model._base_manager.filter(claimable(now)).filter(
+            Q(woken_at__isnull=True) | Q(woken_at__lte=now - WAKE_AGAIN)
+        )
+        woken = []
+        broker_is_up = True
         for pk in list(asleep.order_by("due_at").values_list("pk", flat=True)[:most]):
-            if not wake(model.actor_name, pk):
-                return sent
-            model._base_manager.filter(pk=pk).update(woken_at=now)
-            sent += 1
+            broker_is_up = wake(model.actor_name, pk)
+            if not broker_is_up:
+                break
+            woken.append(pk)
+        if woken:
+            model._base_manager.filter(pk__in=woken).update(woken_at=now)
+        sent += len(woken)
+        if not broker_is_up:
+            break
     return sent
 
 
@@ -170,9 +268,7 @@ class Lease(Generic[W]):
 
     @property
     def _mine(self) -> models.QuerySet[Any]:
-        return type(self.row)._base_manager.filter(
-            pk=self.row.pk, lease_token=self.token, status=Work.Status.RUNNING
-        )
+        return type(self.row)._base_manager.filter(pk=self.row.pk, lease_token=self.token, status=Work.Status.RUNNING)
 
     def _renew(self) -> None:
         try:
@@ -185,7 +281,7 @@ class Lease(Generic[W]):
                     logger.warning("lease of %s not renewed: %s", self.row.pk, type(error).__name__)
                     close_old_connections()
         finally:
-            connection.close()
+            connections.close_all()
 
     def check(self) -> None:
         """Raise ``LeaseLost`` when the row is not ours any more. Call between long steps."""
@@ -242,9 +338,7 @@ def claim(model: type[W], pk: Any, *, now: datetime | None = None) -> Lease[W] |
     """
     now = now or timezone.now()
     token = uuid.uuid4()
-    due = model._base_manager.filter(
-        Q(status=Work.Status.PENDING, due_at__lte=now) | Q(status=Work.Status.RUNNING, lease_until__lte=now), pk=pk
-    )
+    due = model._base_manager.filter(claimable(now), pk=pk)
     if due.filter(attempts__lt=model.max_attempts).update(
         status=Work.Status.RUNNING, attempts=F("attempts") + 1, lease_token=token, lease_until=now + LEASE
     ):
@@ -280,6 +374,12 @@ def work_on(model: type[W], pk: Any, do: Callable[[Lease[W]], None]) -> None:
             lease.defer(str(wait), wait.after)
         except Hopeless as reason:
             lease.quarantine(str(reason))
+        except Shutdown:
+            lease.defer("the worker was told to stop", timedelta(0))
+            raise
+        except Interrupt as error:
+            lease.retry(f"took longer than it may: {type(error).__name__}")
+            raise
         except Exception as error:  # noqa: BLE001
             logger.warning("%s %s failed: %s", model._meta.label, pk, type(error).__name__, exc_info=True)
             lease.retry(f"{type(error).__name__}: {error}")

@@ -1,0 +1,159 @@
+"""The sweeper: wakes whatever is due and runs the jobs that come round.
+
+Any number may run; one at a time works, under a lease in the database (``Heartbeat`` row "sweeper"), and another takes
+over within ``LEASE`` of its death. Each job has a row and a lease of its own, so that a job never runs twice at once
+even while the sweeper changes hands, and runs in a thread of its own, so that one that hangs holds up nobody.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import uuid
+from datetime import datetime, timedelta
+
+from django.db import Error as DatabaseTrouble
+from django.db import close_old_connections, connections
+from django.db.models import Q
+from django.utils import timezone
+
+from platforms.models import Heartbeat
+from platforms.periodic import Job, jobs
+from platforms.work import wake_due
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=30)
+TICK_S = 2.0
+RENEW_EVERY = timedelta(seconds=5)
+SWEEPER = "sweeper"
+
+
+class Sweeper:
+    """One process's part in sweeping. ``holder`` names it in the database."""
+
+    def __init__(self) -> None:
+        self.holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._running: dict[str, threading.Thread] = {}
+        self._renewed_at: datetime | None = None
+
+    def once(self, *, now: datetime | None = None, every_job: bool = False) -> list[str] | None:
+        """One pass, jobs one after the other in this thread. Names of the jobs that failed; None: another sweeps."""
+        now = now or timezone.now()
+        if not self._take(SWEEPER, now):
+            return None
+        try:
+            failed = []
+            if wake_due(now=now):
+                logger.info("woke what was due")
+            for job in jobs():
+                if self._take_job(job, now, even_if_early=every_job) and not self._run(job, now):
+                    failed.append(job.name)
+            return failed
+        finally:
+            self._release(SWEEPER)
+
+    def loop(self, stop: threading.Event) -> None:
+        """Sweep until ``stop`` is set. Outlives outages of the database and the broker."""
+        troubled = False
+        try:
+            while not stop.is_set():
+                try:
+                    self._tick(timezone.now())
+                    if troubled:
+                        logger.info("the database is back")
+                    troubled = False
+                except DatabaseTrouble as error:
+                    if not troubled:
+                        logger.error("cannot sweep, the database is in trouble: %s", type(error).__name__)
+                    troubled = True
+                    self._renewed_at = None
+                    connections.close_all()
+                stop.wait(TICK_S)
+        finally:
+            self._leave()
+
+    def _tick(self, now: datetime) -> None:
+        close_old_connections()
+        if self._renewed_at is None or now - self._renewed_at >= RENEW_EVERY:
+            self._renewed_at = now if self._take(SWEEPER, now) else None
+            self._renew_jobs(now)
+        if self._renewed_at is None:
+            return
+        wake_due(now=now)
+        for job in jobs():
+            if job.name not in self._running and self._take_job(job, now):
+                thread = threading.Thread(target=self._run_in_thread, args=(job, now), name=job.name, daemon=True)
+                self._running[job.name] = thread
+                thread.start()
+
+    # leases
+
+    def _take(self, name: str, now: datetime) -> bool:
+        """Take or renew a lease; a sign of life at the same time."""
+        changed = {"holder": self.holder, "held_until": now + LEASE, "beat_at": now}
+        free = Q(holder=self.holder) | Q(held_until__isnull=True) | Q(held_until__lte=now)
+        if Heartbeat.objects.filter(free, name=name).update(**changed):
+            return True
+        _, created = Heartbeat.objects.get_or_create(name=name, defaults=changed)
+        return created
+
+    def _take_job(self, job: Job, now: datetime, *, even_if_early: bool = False) -> bool:
+        """Take a job's lease if it is free and the job's time has come."""
+        name = _row_of(job)
+        Heartbeat.objects.get_or_create(name=name)
+        free = Q(held_until__isnull=True) | Q(held_until__lte=now)
+        time_has_come = Q(beat_at__isnull=True) | Q(beat_at__lte=now - timedelta(seconds=job.every_s))
+        mine = Heartbeat.objects.filter(free, name=name)
+        if not even_if_early:
+            mine = mine.filter(time_has_come)
+        return bool(mine.update(holder=self.holder, held_until=now + LEASE, beat_at=now))
+
+    def _renew_jobs(self, now: datetime) -> None:
+        self._running = {name: thread for name, thread in self._running.items() if thread.is_alive()}
+        if self._running:
+            names = [f"job:{name}" for name in self._running]
+            Heartbeat.objects.filter(name__in=names, holder=self.holder, held_until__isnull=False).update(
+                held_until=now + LEASE
+            )
+
+    def _release(self, name: str) -> None:
+        Heartbeat.objects.filter(name=name, holder=self.holder).update(held_until=None)
+
+    def _leave(self) -> None:
+        """Hand over at once; jobs still running in threads end with this process."""
+        try:
+            Heartbeat.objects.filter(holder=self.holder).update(held_until=None)
+        except DatabaseTrouble:
+            logger.warning("left without releasing the lease; another sweeper takes over in %s s", LEASE.seconds)
+
+    # jobs
+
+    def _run_in_thread(self, job: Job, now: datetime) -> None:
+        try:
+            close_old_connections()
+            self._run(job, now)
+        finally:
+            connections.close_all()
+            self._running.pop(job.name, None)
+
+    def _run(self, job: Job, now: datetime) -> bool:
+        """Run a job and record how it went; False when it failed."""
+        error = ""
+        try:
+            job.run(now)
+        except Exception as failure:  # noqa: BLE001  one job that fails must not stop the others
+            logger.warning("job %s failed: %s", job.name, type(failure).__name__, exc_info=True)
+            error = f"{type(failure).__name__}: {failure}".replace("\x00", "")[:2000]
+        outcome = {"last_error": error} if error else {"last_error": "", "succeeded_at": timezone.now()}
+        try:
+            Heartbeat.objects.filter(name=_row_of(job), holder=self.holder).update(held_until=None, **outcome)
+        except DatabaseTrouble as trouble:
+            logger.warning("the outcome of job %s was not recorded: %s", job.name, type(trouble).__name__)
+        return not error
+
+
+def _row_of(job: Job) -> str:
+    return f"job:{job.name}"
