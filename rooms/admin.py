@@ -1,0 +1,382 @@
+"""Staff's view of rooms: where each meets, what is going on in it, and moving it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, QuerySet
+from django.forms import ModelForm
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from platforms import registry
+from rooms.forms import NewRoomForm, RoomForm
+from rooms.models import Move, Room
+from rooms.options import without_effect
+from rooms.services import label_of
+from rooms.staff import moving
+from rooms.staff.display import NOTHING, list_at, page_at, page_of, person, platform_badge, status_badge, when
+from rooms.staff.live import LIVE, live_meetings
+from rooms.staff.pages import Linked, ReadOnlyAdmin, Section, Table
+
+admin.site.site_header = "Reflector rooms"
+admin.site.site_title = "Reflector rooms"
+admin.site.index_title = "What is going on"
+
+LATEST = 10
+
+
+class LiveNow(admin.SimpleListFilter):
+    title = "live meeting"
+    parameter_name = "live"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "People can be in it now"), ("no", "No meeting now")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Room]) -> QuerySet[Room]:
+        live = Exists(Room.objects.filter(pk=OuterRef("pk"), meetings__status__in=LIVE))
+        return {"yes": queryset.filter(live), "no": queryset.filter(~live)}.get(self.value() or "", queryset)
+
+
+class Archived(admin.SimpleListFilter):
+    title = "archived"
+    parameter_name = "archived"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Archived"), ("all", "All")]
+
+    def choices(self, changelist: Any) -> Any:
+        shown = list(super().choices(changelist))
+        shown[0]["display"] = "In use"
+        return shown
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Room]) -> QuerySet[Room]:
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(archived_at__isnull=self.value() != "yes")
+
+
+@admin.register(Room)
+class RoomAdmin(Linked, admin.ModelAdmin):
+    form = RoomForm
+    list_display = ("name_and_state", "slug", "meets_on", "live_meeting", "people_inside", "move_it")
+    list_display_links = ("name_and_state",)
+    list_filter = ("platform", LiveNow, Archived, "is_shared", "recording_type", "consent_policy")
+    list_per_page = 100
+    show_full_result_count = False
+    search_fields = (
+        "name",
+        "slug",
+        "owner__username",
+        "owner__email",
+        "hosts__username",
+        "hosts__email",
+        "members__username",
+        "members__email",
+        "meetings__id",
+        "meetings__provider_room_name",
+        "meetings__provider_room_id",
+        "meetings__participants__name",
+        "meetings__recordings__provider_recording_id",
+        "meetings__sessions__session_id",
+    )
+    search_help_text = "Name, address, person, e-mail, or any id of a provider: room, session, recording."
+    autocomplete_fields = ("owner", "hosts", "members")
+    prepopulated_fields = {"slug": ("name",)}
+    save_on_top = False
+    actions = ("archive", "restore")
+    change_list_template = "admin/rooms/room/change_list.html"
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> type[ModelForm]:
+        if not change:
+            kwargs["form"] = NewRoomForm
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        first = ["name", "slug"] if obj else ["name", "slug", "starts_on"]
+        return [
+            (None, {"fields": [*first, "logo", "opens_at", "archived_at"]}),
+            ("People", {"fields": ["owner", "hosts", "members", "is_shared"]}),
+            (
+                "In the call",
+                {
+                    "fields": [
+                        ("is_locked", "enable_knocking"),
+                        ("enable_chat", "enable_screen_share"),
+                        ("camera_on", "microphone_on"),
+                        "mode",
+                        "language",
+                        "max_participants",
+                    ]
+                },
+            ),
+            ("Recording", {"fields": ["recording_type", "recording_trigger", "consent_policy"]}),
+        ]
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        # an address that people have is not rewritten while its name is typed
+        return {} if obj else self.prepopulated_fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A room is archived: its history of moves and meetings stays."""
+        return False
+
+    # -- list --------------------------------------------------------------------------------------------------------
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The page's live meetings in one query, whatever the number of rooms."""
+        changelist = super().get_changelist_instance(request)
+        live = live_meetings([room.pk for room in changelist.result_list])
+        may_move = self.has_change_permission(request)
+        for room in changelist.result_list:
+            room.live_meeting = live.get(room.pk)
+            room.moves_to = moving.targets(room.platform) if may_move and room.archived_at is None else []
+            room.seen_at = request.get_full_path()
+        return changelist
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        undoable = moving.undoable() if self.has_change_permission(request) else []
+        return super().changelist_view(
+            request, {"undoable": undoable, "back": request.get_full_path(), **(extra_context or {})}
+        )
+
+    @admin.display(description="room", ordering="name")
+    def name_and_state(self, room: Room) -> str | SafeString:
+        if room.archived_at is None:
+            return room.name
+        return format_html("{} {}", room.name, status_badge("archived", "off"))
+
+    @admin.display(description="meets on", ordering="platform")
+    def meets_on(self, room: Room) -> SafeString:
+        return platform_badge(room.platform)
+
+    @admin.display(description="live meeting", empty_value=NOTHING)
+    def live_meeting(self, room: Any) -> SafeString | None:
+        live = room.live_meeting
+        if live is None:
+            return None
+        words = "opening" if live.status == "opening" else "live"
+        shown = page_at("meetings.meeting", live.id, status_badge(words, "live"))
+        # only worth a word when a move is waiting for its end
+        return format_html("{} {}", shown, live.badge) if live.platform != room.platform else format_html("{}", shown)
+
+    @admin.display(description="people in it", empty_value=NOTHING)
+    def people_inside(self, room: Any) -> int | None:
+        return room.live_meeting.people if room.live_meeting else None
+
+    @admin.display(description="move", empty_value=NOTHING)
+    def move_it(self, room: Any) -> SafeString | None:
+        return _move_links(room, room.moves_to, room.seen_at) or None
+
+    # -- actions -------------------------------------------------------------------------------------------------------
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """Besides the usual ones, one "Move to …" per configured platform."""
+        actions = super().get_actions(request)
+        if self.has_change_permission(request):
+            for adapter in registry.configured():
+                name = f"move_to_{adapter.slug}"
+                actions[name] = (_move_action(adapter.slug), name, f"Move to {adapter.label}…")
+        return actions
+
+    @admin.action(description="Archive", permissions=["change"])
+    def archive(self, request: HttpRequest, queryset: QuerySet[Room]) -> None:
+        live = live_meetings(queryset.values_list("pk", flat=True))
+        rooms = list(queryset.filter(archived_at__isnull=True).exclude(pk__in=live))
+        for room in rooms:
+            room.archived_at = timezone.now()
+            room.save(update_fields=["archived_at"])
+            self.log_change(request, room, "Archived")
+        skipped = f" ({len(live)} with a live meeting)" if live else ""
+        self.message_user(request, f"Archived {len(rooms)}, skipped {queryset.count() - len(rooms)}{skipped}.")
+
+    @admin.action(description="Take out of the archive", permissions=["change"])
+    def restore(self, request: HttpRequest, queryset: QuerySet[Room]) -> None:
+        rooms = list(queryset.filter(archived_at__isnull=False))
+        for room in rooms:
+            room.archived_at = None
+            room.save(update_fields=["archived_at"])
+            self.log_change(request, room, "Taken out of the archive")
+        self.message_user(request, f"Took {len(rooms)} out of the archive, skipped {queryset.count() - len(rooms)}.")
+
+    # -- pages -------------------------------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("move/", wrap(self.move_page), name="rooms_room_move"),
+            path("undo/<uuid:batch>/", wrap(self.undo_page), name="rooms_room_undo"),
+            path("<int:pk>/logo/", wrap(self.logo_page), name="rooms_room_logo"),
+            *super().get_urls(),
+        ]
+
+    def move_page(self, request: HttpRequest) -> HttpResponse:
+        return moving.move_page(self, request)
+
+    def undo_page(self, request: HttpRequest, batch: Any) -> HttpResponse:
+        return moving.undo_page(self, request, batch)
+
+    def logo_page(self, request: HttpRequest, pk: int) -> FileResponse:
+        room = self.get_object(request, str(pk))
+        if room is None or not self.has_view_permission(request, room) or not room.logo:
+            raise Http404("no logo")
+        return FileResponse(room.logo.open(), content_type="image/png")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        room = self.get_object(request, object_id)
+        context = {} if room is None else self._around(request, room)
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def _around(self, request: HttpRequest, room: Room) -> dict[str, Any]:
+        """What a room's page shows besides its settings."""
+        may_move = self.has_change_permission(request, room) and room.archived_at is None
+        latest = room.moves.select_related("actor").first()
+        why = f"{latest.by_whom}: {latest.reason}" if latest else "since it was made"
+        live = live_meetings([room.pk]).get(room.pk)
+        of_room = {"room__id__exact": room.pk}
+        of_meeting = {"meeting__room__id__exact": room.pk}
+        facts: list[tuple[str, Any]] = [
+            ("Next meeting opens on", platform_badge(room.platform)),
+            ("Why", format_html("{} {}", why, when(latest.moved_at) if latest else "")),
+        ]
+        if live:
+            facts.append(("Live meeting", self._live(room, live)))
+        if lost := without_effect(room, room.platform):
+            facts.append((f"Without effect on {label_of(room.platform)}", ", ".join(lost)))
+        return {
+            "top": Section(
+                title="Where it meets",
+                facts=facts,
+                links=[
+                    _move_links(room, moving.targets(room.platform) if may_move else [], request.get_full_path()),
+                    list_at("meetings.meeting", "All its meetings", **of_room),
+                    list_at("meetings.participant", "People", **of_meeting),
+                    list_at("recordings.recording", "Recordings", **of_meeting),
+                    list_at("platforms.webhookevent", "Webhook events", room=room.pk),
+                ],
+            ),
+            "sections": [_latest_meetings(room), _moves(room)],
+            "undoable": moving.undoable(room_id=room.pk) if may_move else [],
+            "back": request.get_full_path(),
+        }
+
+    def _live(self, room: Room, live: Any) -> SafeString:
+        words = format_html(
+            "{} on {}, {}, since {}",
+            page_at("meetings.meeting", live.id, "Open" if live.status == "open" else "Opening"),
+            live.badge,
+            live.people_in_words,
+            when(live.created_at),
+        )
+        stays = format_html(" It stays there until it ends.") if live.platform != room.platform else ""
+        return format_html("{}{}", words, stays)
+
+
+def _move_links(room: Room, targets: list[tuple[str, str]], back: str) -> SafeString | str:
+    return format_html_join(
+        " ",
+        '<a class="move" href="{}">Move to {}…<span class="visually-hidden"> {}</span></a>',
+        ((moving.move_url([room.pk], slug, back=back), label, room.name) for slug, label in targets),
+    )
+
+
+def _move_action(platform: str) -> Any:
+    def move(model_admin: Any, request: HttpRequest, queryset: QuerySet[Room]) -> HttpResponse:
+        room_ids = list(queryset.order_by("pk").values_list("pk", flat=True))
+        return HttpResponseRedirect(moving.move_url(room_ids, platform, back=request.get_full_path()))
+
+    return move
+
+
+def _latest_meetings(room: Any) -> Section:
+    meetings = room.meetings.order_by("-created_at")[:LATEST]
+    return Section(
+        title="Latest meetings",
+        table=Table(
+            headers=["Opened", "Platform", "State", "Ended"],
+            rows=[
+                [
+                    page_at("meetings.meeting", meeting.pk, when(meeting.created_at)),
+                    platform_badge(meeting.platform),
+                    meeting.get_status_display(),
+                    when(meeting.ended_at),
+                ]
+                for meeting in meetings
+            ],
+            empty="No meeting yet.",
+        ),
+    )
+
+
+def _moves(room: Room) -> Section:
+    rows = []
+    for item in moving.history(room.pk):
+        move = item["move"]
+        rows.append(
+            [
+                page_of(move, when(move.moved_at)),
+                platform_badge(move.from_platform),
+                platform_badge(move.to_platform),
+                item["who"],
+                move.reason + (" (taken back)" if item["undone"] else ""),
+            ]
+        )
+    table = Table(headers=["When", "From", "To", "Who", "Why"], rows=rows, empty="It was never moved.")
+    return Section(title="Moves", table=table)
+
+
+@admin.register(Move)
+class MoveAdmin(ReadOnlyAdmin):
+    list_display = ("moved", "the_room", "from_where", "to_where", "who", "reason")
+    list_display_links = ("moved",)
+    list_select_related = ("room", "actor")
+    list_filter = ("from_platform", "to_platform", "source")
+    date_hierarchy = "moved_at"
+    search_fields = ("room__name", "room__slug", "reason", "actor__username", "actor__email")
+    linked = {"room__id__exact": Room}
+
+    @admin.display(description="when", ordering="moved_at")
+    def moved(self, move: Move) -> str | SafeString:
+        return when(move.moved_at)
+
+    @admin.display(description="room", ordering="room__name")
+    def the_room(self, move: Move) -> str | SafeString:
+        return page_of(move.room)
+
+    @admin.display(description="from")
+    def from_where(self, move: Move) -> SafeString:
+        return platform_badge(move.from_platform)
+
+    @admin.display(description="to")
+    def to_where(self, move: Move) -> SafeString:
+        return platform_badge(move.to_platform)
+
+    @admin.display(description="who")
+    def who(self, move: Move) -> str:
+        return person(move.actor) if move.actor else move.get_source_display()
+
+    def sections(self, request: HttpRequest, row: Move) -> list[Section]:
+        undone_by = Move.objects.filter(undoes=row).first()
+        return [
+            Section(
+                title="The move",
+                facts=[
+                    ("Room", page_of(row.room)),
+                    ("From", platform_badge(row.from_platform)),
+                    ("To", platform_badge(row.to_platform)),
+                    ("When", when(row.moved_at)),
+                    ("Who", self.who(row)),
+                    ("By way of", row.get_source_display()),
+                    ("Why", row.reason),
+                    ("Takes back", page_of(row.undoes)),
+                    ("Taken back by", page_of(undone_by)),
+                ],
+                links=[list_at("rooms.move", "All moves of this room", room__id__exact=row.room_id)],
+            )
+        ]
