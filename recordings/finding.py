@@ -27,13 +27,9 @@ def meeting_of(*, platform: str, item: ProviderRecording) -> Meeting | None:
 
     Each meeting has a provider room of its own, so the name is unambiguous.
     """
-    captured = (
-        Capture.objects.filter(meeting__platform=platform, provider_recording_id=item.recording_id)
-        .select_related("meeting")
-        .first()
-    )
+    captured = Meeting.objects.filter(platform=platform, captures__provider_recording_id=item.recording_id).first()
     if captured is not None:
-        return captured.meeting
+        return captured
     if not item.room_name:
         return None
     return Meeting.objects.filter(platform=platform, provider_room_name=item.room_name).first()

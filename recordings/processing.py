@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import uuid
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import timedelta
@@ -177,7 +178,7 @@ def _heard(segments: Iterator[Segment], transcript: Transcript, recording: Recor
             told = share
 
 
-def only_speaker(recording: Recording) -> object | None:
+def only_speaker(recording: Recording) -> uuid.UUID | None:
     """The one person who can have spoken in a mixed recording, by who was inside while it ran; else None."""
     if recording.meeting is None or recording.started_at is None:
         return None
