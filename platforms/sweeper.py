@@ -45,9 +45,7 @@ class Sweeper:
         if not self._take(SWEEPER, now):
             return None
         try:
-            failed = []
-            if wake_due(now=now):
-                logger.info("woke what was due")
+            failed = [] if self._wake(now) else ["waking due work"]
             for job in jobs():
                 if self._take_job(job, now, even_if_early=every_job) and not self._run(job, now):
                     failed.append(job.name)
@@ -82,7 +80,7 @@ class Sweeper:
             self._renew_jobs(now)
         if self._renewed_at is None:
             return
-        wake_due(now=now)
+        self._wake(now)
         for job in jobs():
             if job.name not in self._running and self._take_job(job, now):
                 thread = threading.Thread(target=self._run_in_thread, args=(job, now), name=job.name, daemon=True)
@@ -129,7 +127,17 @@ class Sweeper:
         except DatabaseTrouble:
             logger.warning("left without releasing the lease; another sweeper takes over in %s s", LEASE.seconds)
 
-    # jobs
+    # work and jobs
+
+    def _wake(self, now: datetime) -> bool:
+        try:
+            wake_due(now=now)
+        except DatabaseTrouble:
+            raise
+        except Exception:  # noqa: BLE001  whatever is wrong with one kind of work, the jobs still run
+            logger.exception("due work could not be woken")
+            return False
+        return True
 
     def _run_in_thread(self, job: Job, now: datetime) -> None:
         try:
