@@ -13,4 +13,4 @@ wait "$sdk" || true
 
 # a development tree is a development tree unless .env says otherwise
 grep -qsE '^(export +)?DEBUG=' .env || export DEBUG="${DEBUG:-true}"
-exec .venv/bin/python manage.py runall
+exec .venv/bin/python manage.py runall --die-with-parent

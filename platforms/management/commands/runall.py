@@ -66,11 +66,11 @@ class Command(BaseCommand):
         if code:
             raise Stopped("The set-up failed; what is wrong stands above.", code=code)
 
-        group.start("web", [*MANAGE, "serve"], environ)
+        group.start("web", [*MANAGE, "serve", "--skip-checks"], environ)
         # a job that is still running after 5 s is taken up again at the next start
-        worker = ["rundramatiq", "--processes", "2", "--threads", "4", "--worker-shutdown-timeout", "5000"]
+        worker = ["rundramatiq", "--skip-checks", "--processes", "2", "--threads", "4", "--worker-shutdown-timeout", "5000"]
         group.start("worker", [*MANAGE, *worker], environ)
-        group.start("sweeper", [*MANAGE, "sweep", "--loop"], environ)
+        group.start("sweeper", [*MANAGE, "sweep", "--loop", "--skip-checks"], environ)
 
         wait_until(group, lambda: web_answers(settings.PORT), "the web server")
         self.say_where(sandboxed)
