@@ -55,6 +55,10 @@ class Provider(ABC):
         """What a person who asks to come in becomes: at least name, owner, role, user_id, state. Raises Refused."""
 
     @abstractmethod
+    def simulated(self, room: Doc, ask: Doc) -> Doc:
+        """What a simulated person (``name``, ``user_id``, ``owner``) shows at the door instead of a page's address."""
+
+    @abstractmethod
     def joined(self, room: Doc, person: Doc) -> None: ...
 
     @abstractmethod

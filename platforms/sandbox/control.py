@@ -67,12 +67,18 @@ def make_blueprint(calls: Calls, recorder: Recorder, outbox: Outbox, faults: Fau
 
     @control.post("/people")
     def add_person() -> tuple[Response, int] | Response:
-        """JSON, or a form with a file ``audio`` (WAV, WebM, …) that "sounds" from the moment of joining."""
+        """JSON, or a form with a file ``audio`` (WAV, WebM, …) that "sounds" from the moment of joining.
+
+        ``platform``, ``room``, ``name``, ``user_id``, ``owner``; ``knock`` (waits at the door where there is one);
+        or what a page would show there: ``token``, ``room_key``, ``external_id``.
+        """
         asked: dict[str, Any] = body() or request.form.to_dict()
         provider = calls.providers.get(str(asked.get("platform")))
         room = provider.find_room(str(asked.get("room", "")).lstrip("/")) if provider else None
-        if room is None:
+        if provider is None or room is None:
             return _bad("no such room", 404)
+        if not {"token", "room_key", "external_id"} & set(asked):
+            asked = {**asked, **provider.simulated(room, asked)}
         try:
             person = calls.join(room, asked, injected=True)
         except Refused as refusal:

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, jsonify, request
 from platforms.sandbox import signing
 from platforms.sandbox.calls import Calls
 from platforms.sandbox.clock import from_iso, iso
-from platforms.sandbox.daily_calls import CLAIMS, DailyCalls
+from platforms.sandbox.daily_calls import CLAIMS, SUBDOMAIN, DailyCalls
 from platforms.sandbox.http import Limits, body, error, install_faults
 from platforms.sandbox.store import Doc
 
@@ -80,6 +80,11 @@ def make_blueprint(daily: DailyCalls, calls: Calls) -> Blueprint:
             if any(limits.over(f"{name}/{every}", count, every) for count, every in SLOW.get(name, USUAL)):
                 return error(429, {"error": "rate-limit-error"})
         return None
+
+    @api.get("/")
+    def domain() -> Response:
+        config = {"max_webhook_count": 1, "enable_recording": None}
+        return jsonify({"domain_name": SUBDOMAIN, "domain_id": daily.config.secrets["daily_domain_id"], "config": config})
 
     # -- rooms
 

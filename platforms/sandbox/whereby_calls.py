@@ -70,6 +70,10 @@ class WherebyCalls(Provider):
             "records": False,
         }
 
+    def simulated(self, room: Doc, ask: Doc) -> Doc:
+        shown = {"name": ask.get("name"), "external_id": ask.get("user_id"), "metadata": ask.get("metadata")}
+        return shown | ({"room_key": self.room_key(room)} if ask.get("owner") else {})
+
     # -- sessions
 
     def live_session(self, room_id: str) -> Doc | None:
