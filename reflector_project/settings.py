@@ -15,6 +15,8 @@ env = environ.Env()
 ENV_FILE = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
 if ENV_FILE.exists():
     env.read_env(ENV_FILE)
+for _name in [name for name, value in os.environ.items() if not value]:
+    del os.environ[_name]  # an empty variable is one that is not set
 #: what the operator set, before the sandbox fills in; runall starts its processes with this
 OPERATOR_ENVIRON = dict(os.environ)
 
