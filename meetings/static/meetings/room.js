@@ -1,0 +1,312 @@
+// The call page: starts the platform's frame once and never touches it again; everything around it follows the state
+// that the platform's script and our server tell. Works on any platform: see docs/adding-a-platform.md.
+
+const data = JSON.parse(document.getElementById("call-data").textContent);
+const byId = (id) => document.getElementById(id);
+const container = byId("frame");
+
+const POLL_MS = data.pageRecords ? 3000 : 5000;
+//: what the platform's script said itself is newer than what our server has heard, for this long
+const OWN_WORD_MS = 20000;
+
+let controls = null;
+let leaving = false;
+let asked = !byId("ask")?.hasAttribute("data-unanswered");
+
+function go(url) {
+  if (leaving) return;
+  leaving = true;
+  location.assign(url);
+}
+
+function say(text, box = byId("said")) {
+  if (!box || box.textContent === text) return;
+  box.hidden = !text;
+  box.textContent = text;
+}
+
+// -- what is shown ---------------------------------------------------------------------------------------------------
+
+const own = { recording: null, people: null };
+const heard = (name, told) => (own[name] && Date.now() - own[name].at < OWN_WORD_MS ? own[name].value : told);
+let recording = !byId("recording-sign").hidden;
+
+function showRecording(on) {
+  if (on === recording) return;
+  recording = on;
+  byId("recording-sign").hidden = !on;
+  byId("not-recording-sign").hidden = on;
+  const buttons = { start: byId("record-start"), stop: byId("record-stop") };
+  if (buttons.start) {
+    const focused = document.activeElement;
+    buttons.start.hidden = on;
+    buttons.stop.hidden = !on;
+    if (focused === buttons.start || focused === buttons.stop) (on ? buttons.stop : buttons.start).focus();
+  }
+  // the one place that speaks: once per change
+  byId("recording-status").textContent = on ? "Recording has started." : "Recording has stopped.";
+  if (on) ask();
+}
+
+function showPeople(count) {
+  byId("people").textContent = String(Math.max(1, count));
+}
+
+function showWaiting(count) {
+  const fact = byId("waiting-fact");
+  if (!fact) return;
+  fact.hidden = count === 0;
+  byId("waiting").textContent = String(count);
+}
+
+function showKnockers(people) {
+  const box = byId("knockers");
+  if (!box) return;
+  showWaiting(people.length);
+  box.hidden = people.length === 0;
+  box.querySelector("ul").replaceChildren(
+    ...people.map((person) => {
+      const item = document.createElement("li");
+      const name = document.createElement("span");
+      name.textContent = person.name || "Somebody without a name";
+      item.append(name, button(`Let in`, name, person.admit), button("Refuse", name, person.refuse));
+      return item;
+    }),
+  );
+}
+
+function button(label, name, press) {
+  const element = document.createElement("button");
+  element.type = "button";
+  element.className = "button plain small";
+  element.append(label);
+  const whom = document.createElement("span");
+  whom.className = "visually-hidden";
+  whom.textContent = ` ${name.textContent}`;
+  element.append(whom);
+  element.addEventListener("click", () => press?.());
+  return element;
+}
+
+// -- the question during the call -------------------------------------------------------------------------------------
+
+const dialog = byId("ask");
+
+function ask() {
+  if (asked || !dialog || dialog.open) return;
+  asked = true;
+  dialog.showModal();
+  byId("ask-title").focus();
+}
+
+// however it closes, the keyboard goes back to the call; closing without a button is no answer
+dialog?.addEventListener("close", () => {
+  container.querySelector("iframe, whereby-embed, [tabindex]")?.focus();
+  container.querySelector("iframe")?.focus();
+});
+byId("not-now")?.addEventListener("click", () => dialog.close());
+
+// -- forms that keep the frame where it is -----------------------------------------------------------------------------
+
+for (const form of document.querySelectorAll("form[data-quiet]")) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const body = new FormData(form, event.submitter);
+    let answer = {};
+    try {
+      const response = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" } });
+      answer = await response.json();
+    } catch {
+      answer = { message: "That did not work. Please try again." };
+    }
+    if (form.id === "answer-form" || form.id === "ask-form") {
+      asked = true;
+      for (const radio of document.querySelectorAll("#answer-form input[name=answer]")) {
+        radio.checked = radio.value === body.get("answer");
+      }
+    }
+    if (form.id === "ask-form") dialog.close();
+    say(answer.message ?? "");
+    if (form.id === "end-form" && answer.url) {
+      await end();
+      go(answer.url);
+    }
+    poll();
+  });
+}
+
+async function end() {
+  try {
+    await (controls?.endMeeting ?? controls?.leave)?.call(controls);
+  } catch {
+    // the server has ended it anyway
+  }
+}
+
+byId("leave").addEventListener("click", async (event) => {
+  if (!controls) return;
+  event.preventDefault();
+  const patience = setTimeout(() => go(data.urls.after), 1500);
+  try {
+    await controls.leave();
+  } finally {
+    clearTimeout(patience);
+    go(data.urls.after);
+  }
+});
+
+// -- polling: reads the state, changes words, never the frame ----------------------------------------------------------
+
+let polling = false;
+
+async function poll() {
+  if (polling || leaving) return;
+  polling = true;
+  try {
+    const response = await fetch(data.urls.state, { headers: { Accept: "application/json" } });
+    if (response.status === 404) {
+      await end();
+      go(data.urls.out.ended);
+    }
+    if (!response.ok) return;
+    const state = await response.json();
+    showRecording(heard("recording", state.recording));
+    showPeople(heard("people", state.people));
+    showWaiting(state.waiting);
+    if (state.recording && state.answer === "none") ask();
+    if (state.minutes_left !== null) {
+      say(`This meeting ends in ${state.minutes_left} minutes, at its time limit.`, byId("minutes"));
+    }
+    say(state.recording_error ? `The recording failed: ${state.recording_error}` : "", byId("recording-error"));
+    await follow(state.instruction);
+  } catch {
+    // the network is away; the call itself may go on
+  } finally {
+    polling = false;
+  }
+}
+
+async function follow(instruction) {
+  try {
+    if (instruction === "start") await controls?.startRecording?.();
+    if (instruction === "stop") await controls?.stopRecording?.();
+  } catch {
+    // told again at the next poll
+  }
+}
+
+async function report(on) {
+  await fetch(data.urls.report, {
+    method: "POST",
+    headers: {
+      "Content-Type": "application/json",
+      "X-CSRFToken": document.querySelector("input[name=csrfmiddlewaretoken]").value,
+    },
+    body: JSON.stringify({ recording: on }),
+    keepalive: true,
+  });
+}
+
+// -- the call ------------------------------------------------------------------------------------------------------
+
+const on = {
+  joined() {
+    byId("knocking").hidden = true;
+    document.body.dataset.call = "joined";
+    poll();
+  },
+  waiting() {
+    byId("knocking").hidden = false;
+    document.body.dataset.call = "waiting";
+  },
+  left(reason) {
+    go(data.urls.out[reason] ?? data.urls.after);
+  },
+  recording(running) {
+    own.recording = { value: running, at: Date.now() };
+    showRecording(running);
+    if (data.pageRecords) report(running).catch(() => {});
+  },
+  count(people) {
+    own.people = { value: people, at: Date.now() };
+    showPeople(people);
+  },
+  knocking: showKnockers,
+  problem(kind, message) {
+    const box = byId(kind);
+    if (box?.classList.contains("message")) {
+      box.hidden = false;
+      return;
+    }
+    if (kind in data.urls.out) go(data.urls.out[kind]);
+    else say(message || "Something went wrong in the call.");
+  },
+};
+
+function plainFrame() {
+  const frame = document.createElement("iframe");
+  frame.src = data.frameUrl;
+  frame.allow = data.allow;
+  frame.title = data.title;
+  container.replaceChildren(frame);
+  document.body.dataset.call = "plain";
+}
+
+async function start() {
+  container.hidden = false;
+  byId("elsewhere").hidden = true;
+  try {
+    const platform = await import(data.script);
+    if (!platform.sdkLoaded()) throw new Error("the SDK is not there");
+    container.replaceChildren();
+    controls = await platform.startCall({ container, page: data.page, title: data.title, on });
+  } catch (error) {
+    console.warn("The call goes on in a plain frame:", error?.message);
+    controls = null;
+    plainFrame();
+  }
+}
+
+async function stepAside() {
+  container.hidden = true;
+  const section = byId("elsewhere");
+  section.hidden = false;
+  section.querySelector("h2").focus();
+  leaving = true; // what the platform says of this leaving is not followed
+  try {
+    await controls?.leave();
+  } catch {
+    // gone already
+  }
+  controls = null;
+  container.replaceChildren();
+}
+
+byId("use-here").addEventListener("click", () => {
+  leaving = false;
+  takePart({ steal: true });
+});
+
+// one tab per person: a lock that the browser frees when the tab goes away
+function takePart(options) {
+  if (!navigator.locks) {
+    start();
+    return;
+  }
+  navigator.locks
+    .request(data.lock, options, async (lock) => {
+      if (lock === null) {
+        stepAside();
+        return;
+      }
+      start();
+      await new Promise(() => {});
+    })
+    .catch(stepAside); // another tab took over
+}
+
+if (!navigator.mediaDevices?.getUserMedia && isSecureContext) go(data.urls.out.browser);
+else {
+  takePart({ ifAvailable: true });
+  setInterval(poll, POLL_MS);
+}

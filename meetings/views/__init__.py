@@ -1,0 +1,1 @@
+"""HTTP for the pages of participants: guard, one call, render."""

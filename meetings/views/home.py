@@ -1,0 +1,63 @@
+"""The rooms that the visitor may enter, and what is going on in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from meetings.models import Meeting
+from meetings.visits import seen_rooms
+from rooms.models import Room
+
+
+@dataclass(frozen=True)
+class Door:
+    room: Room
+    is_live: bool
+    people: int
+    recording: bool
+    by_link: bool  #: known from a link that this browser has used
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    query = request.GET.get("q", "").strip()
+    own = Room.objects.enterable_by(request.user)
+    by_link = Room.objects.active().filter(is_shared=True, slug__in=seen_rooms(request))
+    known = Room.objects.filter(Q(pk__in=own.values("pk")) | Q(pk__in=by_link.values("pk")))
+    shown = known.filter(Q(name__icontains=query) | Q(slug__icontains=query)) if query else known
+    context = {
+        "doors": _doors(list(shown), own_ids=set(own.values_list("pk", flat=True))),
+        "query": query,
+        "has_any": known.exists(),
+        "offers_search": bool(query) or known.count() > 8,
+    }
+    return render(request, "meetings/home.html", context)
+
+
+def _doors(rooms: list[Room], *, own_ids: set[int]) -> list[Door]:
+    inside = Q(
+        sessions__joined_at__isnull=False, sessions__left_at__isnull=True, sessions__participant__is_person=True
+    )
+    live = Meeting.objects.filter(room__in=rooms, status=Meeting.Status.OPEN).annotate(
+        people=Count("sessions__participant", filter=inside, distinct=True),
+        running=Count("captures", filter=Q(captures__state__in=["on", "stopping"]), distinct=True),
+    )
+    by_room = {meeting.room_id: meeting for meeting in live}
+    doors = []
+    for room in rooms:
+        meeting = by_room.get(room.pk)
+        doors.append(
+            Door(
+                room=room,
+                is_live=meeting is not None and meeting.people > 0,
+                people=meeting.people if meeting else 0,
+                recording=bool(meeting and meeting.running),
+                by_link=room.pk not in own_ids,
+            )
+        )
+    return doors
