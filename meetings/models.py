@@ -5,18 +5,25 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 
 from platforms.base import ProviderRoom
 from platforms.registry import platform_choices
-from platforms.work import Work
+from platforms.work import Work, WorkQuerySet
 from rooms.models import Room
+
+#: a provider's presence shows a join this late at most (documented 15 s, measured 25 s)
+PRESENCE_LAG = timedelta(seconds=25)
+#: two looks at the presence this far apart are two observations
+TWO_LOOKS = timedelta(seconds=15)
 
 
 def new_key() -> str:
@@ -26,6 +33,14 @@ def new_key() -> str:
 
 def new_receipt_token() -> str:
     return secrets.token_urlsafe(24)
+
+
+def earliest(*times: datetime | None) -> datetime | None:
+    return min((time for time in times if time is not None), default=None)
+
+
+def latest(*times: datetime | None) -> datetime | None:
+    return max((time for time in times if time is not None), default=None)
 
 
 class PlatformIsFixed(ValueError):
@@ -103,7 +118,11 @@ class Meeting(models.Model):
     closed_at_provider_at = models.DateTimeField(null=True)
     close_attempts = models.PositiveIntegerField(default=0)
     close_due_at = models.DateTimeField(null=True)
+    #: the two latest times at which the provider told who is inside; with the stays' own times they say who is gone
     presence_checked_at = models.DateTimeField(null=True)
+    presence_before_at = models.DateTimeField(null=True)
+    #: the provider last said that its call session is open (where it knows no more than that)
+    session_seen_at = models.DateTimeField(null=True)
     check_requested_at = models.DateTimeField(null=True, help_text="An event asks for a look at the presence.")
 
     objects = MeetingQuerySet.as_manager()
@@ -119,12 +138,6 @@ class Meeting(models.Model):
     def __str__(self) -> str:
         return f"{self.room} {self.created_at:%Y-%m-%d %H:%M}"
 
-    @classmethod
-    def from_db(cls, db: str | None, field_names: Any, values: Any) -> Meeting:
-        meeting = super().from_db(db, field_names, values)
-        meeting._platform_written = meeting.__dict__.get("platform")
-        return meeting
-
     def save(self, *args: Any, **kwargs: Any) -> None:
         written = getattr(self, "_platform_written", None)
         if written is not None and written != self.platform:
@@ -134,6 +147,12 @@ class Meeting(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("meeting", args=[self.pk])
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Any, values: Any) -> Meeting:
+        meeting = super().from_db(db, field_names, values)
+        meeting._platform_written = meeting.__dict__.get("platform")
+        return meeting
 
     @property
     def is_live(self) -> bool:
@@ -149,8 +168,35 @@ class Meeting(models.Model):
             expires_at=self.expires_at,
         )
 
+    def provider_room_for(self, *, host: bool) -> ProviderRoom:
+        """``host_url`` opens a host's rights to whoever has it, so it goes to hosts only."""
+        return self.provider_room if host else replace(self.provider_room, host_url="")
+
+    def is_over(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
+
     def people_inside(self) -> ParticipantSessionQuerySet:
+        """Open stays of people; one person may have several."""
         return ParticipantSession.objects.filter(meeting=self).people().open()
+
+    def count_people(self) -> int:
+        return self.people_inside().values("participant").distinct().count()
+
+    def note_presence(self, at: datetime) -> None:
+        """Remember that the provider told who is inside at ``at``: the two latest times are kept, in whatever order
+        they are told."""
+        known = {at, self.presence_checked_at, self.presence_before_at} - {None}
+        times = sorted(known, reverse=True)  # type: ignore[type-var]
+        self.presence_checked_at = times[0]
+        self.presence_before_at = times[1] if len(times) > 1 else None
+
+    def has_missed(self, *, seen_at: datetime | None, joined_at: datetime | None) -> bool:
+        """Whether presence says that somebody is gone: missing twice, ``TWO_LOOKS`` apart, after their last sign of
+        life. One look proves nothing: presence lags behind and shows ghosts."""
+        first, second = self.presence_before_at, self.presence_checked_at
+        if first is None or second is None or second - first < TWO_LOOKS:
+            return False
+        return (seen_at is None or first > seen_at) and (joined_at is None or first > joined_at + PRESENCE_LAG)
 
 
 class Participant(models.Model):
@@ -173,6 +219,10 @@ class Participant(models.Model):
     is_person = models.BooleanField(default=True, help_text="False for recorders and streamers.")
     #: came through our page (and could be asked), or by the provider's own link
     came_by_page = models.BooleanField(default=False)
+    #: last time our page was about to let them in; for a minute they count as if they were inside
+    entered_at = models.DateTimeField(null=True)
+    #: when the provider last told their name, for those who did not come by our page
+    named_at = models.DateTimeField(null=True)
     #: how the provider names this person; ours (= str(id)) when our page let them in
     provider_user_id = models.CharField(max_length=200)
     #: the answer in force; the history is in ``Consent``
@@ -186,10 +236,20 @@ class Participant(models.Model):
         ordering = ["created_at", "pk"]
         constraints = [
             models.UniqueConstraint(fields=["meeting", "provider_user_id"], name="participant_once_per_meeting"),
+            models.UniqueConstraint(
+                fields=["meeting", "user"], condition=Q(user__isnull=False), name="account_once_per_meeting"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name or "Somebody without a name"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self.platform:
+            self.platform = self.meeting.platform
+        if not self.provider_user_id:
+            self.provider_user_id = str(self.pk)
+        super().save(*args, **kwargs)
 
 
 class ParticipantSessionQuerySet(models.QuerySet["ParticipantSession"]):
@@ -227,6 +287,58 @@ class ParticipantSession(models.Model):
     def __str__(self) -> str:
         return f"{self.participant} {self.joined_at:%H:%M}" if self.joined_at else str(self.participant)
 
+    def fold_join(self, at: datetime) -> None:
+        self.joined_at = earliest(self.joined_at, at)
+        self.last_joined_at = latest(self.last_joined_at, at)
+
+    def fold_leave(self, at: datetime) -> None:
+        self.reported_left_at = latest(self.reported_left_at, at)
+
+    def fold_sighting(self, at: datetime, *, joined_at: datetime | None) -> None:
+        """Presence showed them at ``at``. A sighting alone never reopens a stay whose end was reported: presence
+        shows ghosts; a later time of joining does."""
+        self.last_seen_at = latest(self.last_seen_at, at)
+        if joined_at is None:
+            self.joined_at = earliest(self.joined_at, at)
+        else:
+            self.fold_join(joined_at)
+
+    def fold_stay(self, other: ParticipantSession) -> None:
+        """Take over what is known under another name of the same person."""
+        self.joined_at = earliest(self.joined_at, other.joined_at)
+        for name in ("last_joined_at", "reported_left_at", "last_seen_at"):
+            setattr(self, name, latest(getattr(self, name), getattr(other, name)))
+
+    def settle(self, meeting: Meeting) -> None:
+        """Derive ``left_at`` from the facts, whatever order they came in."""
+        sign = latest(self.joined_at, self.last_joined_at, self.last_seen_at)
+        told = self.reported_left_at
+        reported = told is not None and (self.last_joined_at is None or told >= self.last_joined_at)
+        missed = not reported and meeting.has_missed(
+            seen_at=self.last_seen_at, joined_at=self.last_joined_at or self.joined_at
+        )
+        self.presumed_left_at = sign if missed else None
+        if reported:
+            self.left_at = told
+        elif missed:
+            self.left_at = sign
+        elif meeting.ended_at is not None:
+            self.left_at = latest(meeting.ended_at, sign)
+        else:
+            self.left_at = None
+
+
+class WaitingQuerySet(models.QuerySet["Waiting"]):
+    def open(self) -> WaitingQuerySet:
+        """Those who still knock. Whoever got in knocks no more, though the provider may not say so."""
+        inside = ParticipantSession.objects.filter(meeting=OuterRef("meeting"), joined_at__gte=OuterRef("started_at"))
+        return (
+            self.filter(started_at__isnull=False)
+            .filter(Q(ended_at__isnull=True) | Q(ended_at__lt=F("started_at")))
+            .exclude(Exists(inside.filter(session_id=OuterRef("session_id"))))
+            .exclude(~Q(user_id="") & Exists(inside.filter(participant__provider_user_id=OuterRef("user_id"))))
+        )
+
 
 class Waiting(models.Model):
     """Somebody who knocks. Open while ``ended_at`` is null or before ``started_at``."""
@@ -237,6 +349,8 @@ class Waiting(models.Model):
     name = models.CharField(max_length=120, blank=True)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+
+    objects = WaitingQuerySet.as_manager()
 
     class Meta:
         ordering = ["started_at"]
@@ -281,6 +395,12 @@ class Consent(models.Model):
         return f"{self.participant}: {self.answer}"
 
 
+class CaptureQuerySet(WorkQuerySet):
+    def live(self) -> CaptureQuerySet:
+        """Being started, running or being stopped: it may be recording right now. At most one per meeting."""
+        return self.filter(state__in=Capture.LIVE)
+
+
 class Capture(Work):
     """One run of a meeting's recording: wanted or not, and what is known of it at the provider.
 
@@ -294,6 +414,8 @@ class Capture(Work):
         OFF = "off", "stopped"
         FAILED = "failed", "failed"
 
+    LIVE = (State.WANTED, State.ON, State.STOPPING)
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False, help_text="Our instanceId.")
     meeting = models.ForeignKey(Meeting, on_delete=models.CASCADE, related_name="captures")
     state = models.CharField(max_length=10, choices=State.choices, default=State.WANTED)
@@ -304,6 +426,15 @@ class Capture(Work):
     started_at = models.DateTimeField(null=True)
     stop_wanted_at = models.DateTimeField(null=True)
     stopped_at = models.DateTimeField(null=True)
+    #: the last order to start, written before it is given; from then on it may be running
+    ordered_at = models.DateTimeField(null=True)
+    accepted_at = models.DateTimeField(null=True, help_text="The provider took the order to start.")
+    failed_at = models.DateTimeField(null=True)
+    ready_at = models.DateTimeField(null=True, help_text="The provider has the finished recording.")
+    #: stopped for want of consent: an automatic recording starts again when everybody agrees
+    may_resume = models.BooleanField(default=False)
+
+    objects = CaptureQuerySet.as_manager()
 
     actor_name = "drive_capture"
     max_attempts = 20
@@ -320,3 +451,35 @@ class Capture(Work):
     def __str__(self) -> str:
         return f"{self.meeting}: {self.get_state_display()}"
 
+    def settle(self) -> None:
+        """Derive ``state`` from the facts, whatever order they came in."""
+        over = latest(self.stopped_at, self.failed_at)
+        if self.ready_at:
+            self.state = self.State.OFF
+        elif over and self.started_at and self.started_at > over:
+            self.state = self.State.STOPPING  # it began after we had given it up
+        elif self.failed_at:
+            self.state = self.State.FAILED
+        elif self.stopped_at:
+            self.state = self.State.OFF
+        elif self.stop_wanted_at:
+            self.state = self.State.STOPPING
+        elif self.started_at:
+            self.state = self.State.ON
+        else:
+            self.state = self.State.WANTED
+
+
+class GuestJoins(models.Model):
+    """How often guests of one network address pressed *Join* in one minute; old minutes are deleted."""
+
+    #: keyed hash of the address: no address is stored
+    who = models.CharField(max_length=64)
+    minute = models.DateTimeField()
+    count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["who", "minute"], name="guest_joins_once_per_minute")]
+
+    def __str__(self) -> str:
+        return f"{self.count} at {self.minute:%H:%M}"

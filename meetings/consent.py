@@ -1,0 +1,147 @@
+"""Who agreed to what, in which words, and whether a recording of everybody may run."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from meetings.models import Consent, ConsentText, Meeting, Participant
+from meetings.signals import consent_withdrawn
+from platforms import registry
+from rooms.models import Room
+
+#: somebody whom our page lets in counts as if inside for this long, until the provider tells
+ABOUT_TO_BE_IN = timedelta(minutes=1)
+
+Policy = Room.ConsentPolicy
+Answer = Participant.Answer
+
+
+class ConsentNeeded(Exception):
+    """The room's policy is *required* and the answer is not yes."""
+
+
+def is_asked(subject: Meeting | Room) -> bool:
+    """Whether people are asked before they enter: something is recorded and the policy says so."""
+    return subject.recording_type != Room.RecordingType.NONE and subject.consent_policy != Policy.NOT_ASKED
+
+
+def text_for(subject: Meeting | Room) -> str:
+    """The exact words, three lines: the question, what yes means, what no means on this platform. Empty when nobody
+    is asked."""
+    if not is_asked(subject):
+        return ""
+    label = registry.get(subject.platform).label
+    question = f"May this meeting on {label} be recorded and transcribed with you in it?"
+    if subject.recording_type == Room.RecordingType.LOCAL:
+        question = f"May a host of this meeting on {label} record it on their own computer with you in it?"
+    yes = "Yes: what you say and show can be recorded and turned into a transcript. You can take this back at any time."
+    if subject.consent_policy == Policy.REQUIRED:
+        no = "No: you cannot join, because this meeting may be recorded as one file with everybody in it."
+    elif registry.get(subject.platform).capabilities.server_recording:
+        no = (
+            "No: you join all the same. The recording is one file with everybody in it, so it is stopped before you "
+            "come in, and none is made while you are inside."
+        )
+    else:
+        no = (
+            "No: you join all the same. The recording is one file with everybody in it, so none is made while you are "
+            "inside; if one is running, a host's page stops it first, and you may have to wait for that."
+        )
+    return f"{question}\n{yes}\n{no}"
+
+
+def recording_allowed(meeting: Meeting, *, now: datetime | None = None) -> tuple[bool, str]:
+    """Whether a recording of everybody may run now, and if not why, in a sentence without names.
+
+    Everybody inside or about to be let in has said yes; whoever came by the provider's own link was never asked.
+    """
+    if meeting.recording_type != Room.RecordingType.CLOUD:
+        return False, "This room makes no cloud recordings."
+    if meeting.consent_policy == Policy.NOT_ASKED:
+        return True, ""
+    missing = [*inside_or_entering(meeting, now=now or timezone.now()).exclude(answer=Answer.YES)]
+    if not missing:
+        return True, ""
+    unasked = sum(not person.came_by_page for person in missing)
+    if unasked == len(missing):
+        return False, f"{_people(unasked)} came by a direct link and could not be asked about recording."
+    return False, f"{_people(len(missing))} in the meeting did not agree to being recorded."
+
+
+def inside_or_entering(meeting: Meeting, *, now: datetime) -> QuerySet[Participant]:
+    """People inside, people whom our page is letting in right now, and those of ours who knock."""
+    knocking = meeting.waiting.open().exclude(user_id="").values("user_id")
+    return (
+        Participant.objects.filter(meeting=meeting, is_person=True)
+        .filter(
+            Q(sessions__joined_at__isnull=False, sessions__left_at__isnull=True)
+            | Q(entered_at__gt=now - ABOUT_TO_BE_IN)
+            | Q(provider_user_id__in=knocking)
+        )
+        .distinct()
+    )
+
+
+def record_answer(participant: Participant, answer: str, *, now: datetime) -> bool:
+    """Add a ``Consent`` row when the answer or the words are new. True when a yes was taken back.
+
+    Call inside a transaction. Nothing is recorded where nobody is asked, and no answer is no row.
+    """
+    meeting = participant.meeting
+    if answer == Answer.NONE or not is_asked(meeting):
+        return False
+    text = ConsentText.version_of(text_for(meeting))
+    last = participant.consents.last()
+    if last is None or (last.text_id, last.answer) != (text.pk, answer):
+        Consent.objects.create(
+            participant=participant, text=text, policy=meeting.consent_policy, answer=answer, answered_at=now
+        )
+    taken_back = participant.answer == Answer.YES and answer != Answer.YES
+    if participant.answer != answer:
+        participant.answer = answer
+        participant.save(update_fields=["answer"])
+    return taken_back
+
+
+def withdraw(*, participant: Participant, now: datetime | None = None) -> None:
+    """Take back what was agreed to, during the meeting or long after: a running recording of everybody is stopped,
+    and the meeting's recordings are removed by whoever listens to ``consent_withdrawn``. Idempotent."""
+    from meetings import capture  # capture asks this module whether it may
+
+    now = now or timezone.now()
+    with transaction.atomic():
+        meeting = Meeting.objects.select_for_update(no_key=True).get(pk=participant.meeting_id)
+        participant.refresh_from_db()
+        if participant.answer == Answer.WITHDRAWN:
+            return
+        if not record_answer_withdrawn(participant, now=now):
+            return
+        capture.reconcile(meeting, now=now)
+        consent_withdrawn.send(sender=Meeting, meeting=meeting, participant=participant)
+
+
+def record_answer_withdrawn(participant: Participant, *, now: datetime) -> bool:
+    """The row of a withdrawal. False when this person was never asked and so never agreed."""
+    meeting = participant.meeting
+    if not is_asked(meeting) and not participant.consents.exists():
+        return False
+    last = participant.consents.last()
+    text = last.text if last is not None else ConsentText.version_of(text_for(meeting))
+    Consent.objects.create(
+        participant=participant,
+        text=text,
+        policy=meeting.consent_policy,
+        answer=Answer.WITHDRAWN,
+        answered_at=now,
+    )
+    participant.answer = Answer.WITHDRAWN
+    participant.save(update_fields=["answer"])
+    return True
+
+
+def _people(count: int) -> str:
+    return "One person" if count == 1 else f"{count} people"

@@ -1,0 +1,119 @@
+"""One person on the way in: who they are, what they agreed to, and what their page needs."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from meetings import capture
+from meetings.consent import Answer, ConsentNeeded, Policy, is_asked, record_answer
+from meetings.models import Meeting, Participant
+from meetings.signals import consent_withdrawn
+from platforms import registry
+from platforms.base import Entry, Person
+
+__all__ = ["ConsentNeeded", "MeetingOver", "MustWait", "enter", "entry_for"]
+
+
+class MeetingOver(Exception):
+    """The meeting ended in the meantime; the room's next one has to be opened."""
+
+
+class MustWait(Exception):
+    """They refused, and a recording of everybody is not confirmed stopped yet. The text is a sentence for them."""
+
+
+def enter(
+    *,
+    meeting: Meeting,
+    user: Any,
+    name: str,
+    answer: str,
+    participant_id: uuid.UUID | str | None = None,
+    now: datetime | None = None,
+) -> Participant:
+    """The person's row in this meeting, made or found again by account or by our signed cookie.
+
+    ``answer`` is one of ``Participant.Answer``; it counts only where the meeting asks. A refusal stops a running
+    recording at once. Raises ``ConsentNeeded`` and ``MeetingOver``.
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        meeting = Meeting.objects.select_for_update(no_key=True).get(pk=meeting.pk)
+        if meeting.status != Meeting.Status.OPEN:
+            raise MeetingOver(str(meeting.pk))
+        if is_asked(meeting) and meeting.consent_policy == Policy.REQUIRED and answer != Answer.YES:
+            raise ConsentNeeded(str(meeting.pk))
+        user = user if getattr(user, "is_authenticated", False) else None
+        participant = _known(meeting, user, participant_id) or Participant(meeting=meeting, created_at=now)
+        participant.user = participant.user or user
+        participant.name = name[:120]
+        participant.is_host = user is not None and meeting.room.has_host(user)
+        participant.came_by_page = True
+        participant.entered_at = now
+        participant.save()
+        taken_back = record_answer(participant, answer, now=now)
+        capture.reconcile(meeting, now=now)
+        participant.held_until_stopped = _is_held(participant)
+        participant.save(update_fields=["held_until_stopped"])
+        if taken_back:
+            consent_withdrawn.send(sender=Meeting, meeting=meeting, participant=participant)
+    return participant
+
+
+def entry_for(*, participant: Participant, now: datetime | None = None) -> Entry:
+    """What this person's page needs to let them in. Asks the provider, so never inside a transaction.
+
+    Raises ``MustWait``, ``MeetingOver``, ``PlatformUnavailable``, ``PlatformRefused``.
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        meeting = Meeting.objects.select_for_update(no_key=True).select_related("room").get(pk=participant.meeting_id)
+        if meeting.status != Meeting.Status.OPEN:
+            raise MeetingOver(str(meeting.pk))
+        participant.entered_at = now
+        # from here on no recording starts without this person's yes
+        participant.held_until_stopped = _is_held(participant)
+        participant.save(update_fields=["entered_at", "held_until_stopped"])
+        if participant.held_until_stopped:
+            capture.reconcile(meeting, now=now)
+    if participant.held_until_stopped:
+        raise MustWait("You said no to being recorded. The recording is being stopped before you come in.")
+    room = meeting.room
+    return registry.get(meeting.platform).entry(
+        meeting.provider_room_for(host=participant.is_host),
+        Person(
+            participant_id=participant.provider_user_id,
+            name=participant.name,
+            is_host=participant.is_host,
+            language=meeting.language,
+            camera_on=room.camera_on,
+            microphone_on=room.microphone_on,
+            screen_share=room.enable_screen_share,
+            admitted=not meeting.is_locked
+            or participant.is_host
+            or (participant.user is not None and room.has_member(participant.user)),
+            expires_at=meeting.expires_at,
+        ),
+    )
+
+
+def _known(meeting: Meeting, user: Any, participant_id: uuid.UUID | str | None) -> Participant | None:
+    mine = meeting.participants.filter(came_by_page=True)
+    if user is not None:
+        found = mine.filter(user=user).first()
+        if found is not None:
+            return found
+    if participant_id is None:
+        return None
+    # an account's row is found by the account only: a cookie may have been left on a shared computer
+    return mine.filter(pk=participant_id, user__isnull=True).first()
+
+
+def _is_held(participant: Participant) -> bool:
+    meeting = participant.meeting
+    return is_asked(meeting) and participant.answer != Answer.YES and meeting.captures.live().exists()

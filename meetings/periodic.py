@@ -1,0 +1,22 @@
+"""What comes round for meetings."""
+
+from datetime import datetime
+
+from meetings import capture, lifecycle, presence
+from platforms.periodic import periodic
+
+
+@periodic(every_s=5)
+def look_at_presence(now: datetime) -> None:
+    presence.look(now)
+
+
+@periodic(every_s=5)
+def end_meetings(now: datetime) -> None:
+    lifecycle.end_what_is_over(now)
+    lifecycle.wake_closing(now)
+
+
+@periodic(every_s=5)
+def reconcile_captures(now: datetime) -> None:
+    capture.reconcile_all(now)

@@ -1,0 +1,244 @@
+"""Who is in a meeting: stays folded from events and from what presence shows, and looked after periodically.
+
+Every fact about a stay is kept as an earliest or latest time, and everything else is derived from those
+(``ParticipantSession.settle``), so that events and observations come in any order and any number of times.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Max, Q
+from django.utils import timezone
+
+from meetings import capture
+from meetings.models import TWO_LOOKS, Meeting, Participant, ParticipantSession, Waiting, latest
+from platforms import registry
+from platforms.base import PlatformError, RoomPresence
+from platforms.events import ParticipantJoined, ParticipantLeft, WaitingEnded, WaitingStarted
+from platforms.models import Heartbeat
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY = timedelta(seconds=20)
+#: Daily asks for at most one look in 15 seconds
+LOOK_AGAIN = TWO_LOOKS
+#: where a look costs a request per room, rooms are looked at less often, and only when it matters
+LOOK_DEARLY = timedelta(seconds=60)
+
+
+# -- events ---------------------------------------------------------------------
+
+
+def note_joined(meeting: Meeting, event: ParticipantJoined) -> Participant:
+    person = _person(meeting, event)
+    stay = _stay(meeting, person, event.session_id)
+    stay.fold_join(event.occurred_at)
+    _store(meeting, stay)
+    return person
+
+
+def note_left(meeting: Meeting, event: ParticipantLeft) -> Participant:
+    person = _person(meeting, event)
+    stay = _stay(meeting, person, event.session_id)
+    if event.joined_at is not None:
+        stay.fold_join(event.joined_at)
+    stay.fold_leave(event.occurred_at)
+    _store(meeting, stay)
+    return person
+
+
+def note_waiting(meeting: Meeting, event: WaitingStarted | WaitingEnded) -> None:
+    row, _ = Waiting.objects.get_or_create(meeting=meeting, session_id=event.session_id)
+    # a name is rarely changed while knocking; which of two stays must not depend on the order
+    row.name = max(row.name, event.name[:120])
+    row.user_id = max(row.user_id, event.user_id[:200])
+    if isinstance(event, WaitingStarted):
+        row.started_at = latest(row.started_at, event.occurred_at)
+    else:
+        row.ended_at = latest(row.ended_at, event.occurred_at)
+    row.save()
+
+
+def _person(meeting: Meeting, event: ParticipantJoined | ParticipantLeft) -> Participant:
+    return person_of(
+        meeting,
+        session_id=event.session_id,
+        user_id=event.user_id,
+        name=event.name,
+        is_host=event.is_host,
+        is_person=event.is_person,
+        at=event.occurred_at,
+    )
+
+
+def person_of(
+    meeting: Meeting,
+    *,
+    session_id: str,
+    user_id: str,
+    name: str,
+    at: datetime,
+    is_host: bool = False,
+    is_person: bool = True,
+) -> Participant:
+    """The person that a provider speaks of: ours when our page let them in, else somebody with the provider's link.
+
+    Call with the meeting locked. Where a provider leaves out who it was, the session tells, as soon as anything does.
+    """
+    nameless = f"session:{session_id}"[:200]
+    key = user_id[:200]
+    if not key:
+        known = ParticipantSession.objects.filter(meeting=meeting, session_id=session_id[:200])
+        stay = known.select_related("participant").order_by("participant__provider_user_id").first()
+        key = stay.participant.provider_user_id if stay is not None else nameless
+    person, _ = Participant.objects.get_or_create(
+        meeting=meeting,
+        provider_user_id=key,
+        defaults={"platform": meeting.platform, "created_at": at, "is_person": is_person},
+    )
+    if not person.came_by_page:
+        _fold_person(person, name=name, at=at, is_host=is_host, is_person=is_person)
+        person.save()
+    if key != nameless:
+        _absorb(meeting, person, nameless)
+    return person
+
+
+def _fold_person(person: Participant, *, name: str, at: datetime, is_host: bool, is_person: bool) -> None:
+    person.created_at = min(person.created_at, at)
+    person.is_host = person.is_host or is_host
+    person.is_person = person.is_person and is_person
+    if name and (person.named_at is None or (at, name[:120]) > (person.named_at, person.name)):
+        person.named_at, person.name = at, name[:120]
+
+
+def _absorb(meeting: Meeting, person: Participant, nameless: str) -> None:
+    """Somebody known only by a session turns out to be ``person``: their stay is this person's."""
+    stranger = Participant.objects.filter(meeting=meeting, provider_user_id=nameless).first()
+    if stranger is None:
+        return
+    for stay in stranger.sessions.all():
+        mine = _stay(meeting, person, stay.session_id)
+        mine.fold_stay(stay)
+        _store(meeting, mine)
+    if not person.came_by_page:
+        _fold_person(
+            person,
+            name=stranger.name,
+            at=stranger.named_at or stranger.created_at,
+            is_host=stranger.is_host,
+            is_person=stranger.is_person,
+        )
+        person.created_at = min(person.created_at, stranger.created_at)
+        person.save()
+    stranger.delete()
+
+
+def _stay(meeting: Meeting, person: Participant, session_id: str) -> ParticipantSession:
+    known = ParticipantSession.objects.filter(meeting=meeting, participant=person, session_id=session_id[:200]).first()
+    return known or ParticipantSession(meeting=meeting, participant=person, session_id=session_id[:200])
+
+
+def _store(meeting: Meeting, stay: ParticipantSession) -> None:
+    stay.settle(meeting)
+    stay.save()
+
+
+def settle(meeting: Meeting) -> None:
+    """Derive what hangs on the meeting's stays as a whole. Call with the meeting locked, after any change of them."""
+    people = ParticipantSession.objects.filter(meeting=meeting).people()
+    empty_since = None if people.open().exists() else people.aggregate(last=Max("left_at"))["last"]
+    Meeting.objects.filter(pk=meeting.pk).update(empty_since=empty_since)
+    meeting.empty_since = empty_since
+
+
+# -- presence ---------------------------------------------------------------------
+
+
+def look(now: datetime) -> None:
+    """Ask each platform, as often as it likes to be asked, who is in its live meetings."""
+    for adapter in registry.configured():
+        live = Meeting.objects.filter(platform=adapter.slug, status=Meeting.Status.OPEN).exclude(provider_room_name="")
+        if not adapter.capabilities.presence:
+            live = _worth_a_request(live, now)
+        meetings = list(live)
+        if meetings and _is_time(adapter.slug, meetings, now):
+            reconcile(meetings, now)
+
+
+def reconcile(meetings: Iterable[Meeting], now: datetime | None = None) -> None:
+    """Compare stays with the providers' presence: one request per platform where it can. A provider that does not
+    answer changes nothing."""
+    now = now or timezone.now()
+    by_platform: dict[str, list[Meeting]] = {}
+    for meeting in meetings:
+        by_platform.setdefault(meeting.platform, []).append(meeting)
+    for platform, group in by_platform.items():
+        try:
+            seen = registry.get(platform).presence([meeting.provider_room_name for meeting in group])
+        except PlatformError as error:
+            logger.warning("presence on %s is not to be had: %s", platform, type(error).__name__)
+            continue
+        for meeting in group:
+            presence = seen.get(meeting.provider_room_name)
+            if presence is not None:
+                note_presence(meeting, presence, now=now)
+
+
+def note_presence(meeting: Meeting, presence: RoomPresence, *, now: datetime | None = None) -> None:
+    """Fold one observation into a meeting. Idempotent, blind to order."""
+    now = now or timezone.now()
+    at = presence.observed_at or now
+    with transaction.atomic():
+        meeting = capture.locked(meeting)
+        if presence.session_open:
+            meeting.session_seen_at = latest(meeting.session_seen_at, at)
+        if presence.people is not None:
+            meeting.note_presence(at)
+            for one in presence.people:
+                person = person_of(
+                    meeting,
+                    session_id=one.session_id,
+                    user_id=one.user_id,
+                    name=one.name,
+                    is_person=one.is_person,
+                    at=one.joined_at or at,
+                )
+                stay = _stay(meeting, person, one.session_id)
+                stay.fold_sighting(at, joined_at=one.joined_at)
+                _store(meeting, stay)
+            # what this look says of those whom it does not show
+            for stay in ParticipantSession.objects.filter(meeting=meeting).filter(
+                Q(left_at__isnull=True) | Q(presumed_left_at__isnull=False)
+            ):
+                was = stay.left_at
+                stay.settle(meeting)
+                if stay.left_at != was:
+                    stay.save()
+        if meeting.check_requested_at is not None and meeting.check_requested_at <= at:
+            meeting.check_requested_at = None
+        meeting.save(
+            update_fields=["session_seen_at", "presence_checked_at", "presence_before_at", "check_requested_at"]
+        )
+        settle(meeting)
+        capture.reconcile(meeting, now=now)
+
+
+def _worth_a_request(live: object, now: datetime):  # type: ignore[no-untyped-def]
+    return live
+
+
+def _is_time(platform: str, meetings: list[Meeting], now: datetime) -> bool:
+    """Whether this platform may be asked now; if so, the time is taken."""
+    wait = LOOK_AGAIN if any(meeting.check_requested_at for meeting in meetings) else LOOK_EVERY
+    name = f"presence:{platform}"
+    Heartbeat.objects.get_or_create(name=name)
+    return bool(
+        Heartbeat.objects.filter(name=name)
+        .filter(Q(beat_at__isnull=True) | Q(beat_at__lte=now - wait))
+        .update(beat_at=now)
+    )

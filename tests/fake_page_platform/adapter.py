@@ -1,0 +1,13 @@
+"""A fourth platform: its server records nothing and knows nobody; the host's page and events must do."""
+
+from platforms.base import Capabilities
+from tests.fake_platform.adapter import OPTIONS, FakeAdapter
+
+
+class FakePageAdapter(FakeAdapter):
+    slug = "fake-page"
+    label = "Fake page"
+    capabilities = Capabilities(recording_types=frozenset({"none", "cloud"}), options=OPTIONS)
+
+
+ADAPTER = FakePageAdapter
