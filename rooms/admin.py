@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
 from django.forms import ModelForm
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -18,7 +19,7 @@ from rooms.forms import NewRoomForm, RoomForm
 from rooms.models import Move, Room
 from rooms.options import without_effect
 from rooms.services import label_of
-from rooms.staff import moving
+from rooms.staff import front, moving
 from rooms.staff.display import NOTHING, list_at, page_at, page_of, person, platform_badge, status_badge, when
 from rooms.staff.live import LIVE, live_meetings
 from rooms.staff.pages import Linked, ReadOnlyAdmin, Section, Table
@@ -208,11 +209,22 @@ class RoomAdmin(Linked, admin.ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
+            path("find/", wrap(self.find_page), name="rooms_room_find"),
             path("move/", wrap(self.move_page), name="rooms_room_move"),
             path("undo/<uuid:batch>/", wrap(self.undo_page), name="rooms_room_undo"),
             path("<int:pk>/logo/", wrap(self.logo_page), name="rooms_room_logo"),
             *super().get_urls(),
         ]
+
+    def find_page(self, request: HttpRequest) -> HttpResponse:
+        search = request.GET.get("q", "").strip()[:200]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Found for “{search}”" if search else "Find",
+            "search": search,
+            "sections": front.found(request, search) if search else [],
+        }
+        return TemplateResponse(request, "admin/rooms/find.html", context)
 
     def move_page(self, request: HttpRequest) -> HttpResponse:
         return moving.move_page(self, request)
