@@ -16,6 +16,7 @@ for _name in re.findall(r"^#?([A-Z][A-Z0-9_]+)=", _EXAMPLE.read_text(), re.MULTI
 os.environ.update(
     {
         "ENV_FILE": os.devnull,
+        "DEBUG": "true",  # static files without a manifest; pages under test run with DEBUG off all the same
         "SECRET_KEY": "only-for-tests",
         "USE_SANDBOX": "false",
         "BROKER_URL": "stub://",
