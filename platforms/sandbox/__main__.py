@@ -58,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for noisy in ("botocore", "boto3", "urllib3", "werkzeug", "waitress.queue", "s3transfer"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
 
+    from waitress import wasyncore
     from waitress.server import create_server
 
     from platforms.sandbox.server import Sandbox
@@ -72,8 +73,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     sandbox = Sandbox(config, s3_port=free_port(args.port + 1), environ=os.environ)
     # The port first: a second sandbox on it must stop before it touches anything.
+    sockets: dict[int, object] = {}
     try:
-        server = create_server(sandbox.app, host=args.host, port=args.port, threads=THREADS, ident="sandbox")
+        server = create_server(
+            sandbox.app, map=sockets, host=args.host, port=args.port, threads=THREADS, ident="sandbox"
+        )
     except OSError as error:
         print(f"Port {args.port} cannot be used: {error.strerror}.", file=sys.stderr)  # noqa: T201
         return 1
@@ -91,8 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.die_with_parent:
         threading.Thread(target=watch_parent, args=(stop,), daemon=True).start()
     logger.info("listening on %s, buckets on %s", config.base_url, config.s3_url)
+    # waitress would wait for hanging calls when it is interrupted itself; ours may hang for minutes.
     try:
-        server.run()
+        wasyncore.loop(timeout=0.5, use_poll=True, map=sockets)
     except KeyboardInterrupt:
         pass
     finally:

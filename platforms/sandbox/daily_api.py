@@ -83,8 +83,8 @@ def make_blueprint(daily: DailyCalls, calls: Calls) -> Blueprint:
 
     @api.get("/")
     def domain() -> Response:
-        config = {"max_webhook_count": 1, "enable_recording": None}
-        return jsonify({"domain_name": SUBDOMAIN, "domain_id": daily.config.secrets["daily_domain_id"], "config": config})
+        domain_id = daily.config.secrets["daily_domain_id"]
+        return jsonify({"domain_name": SUBDOMAIN, "domain_id": domain_id, "config": {"max_webhook_count": 1}})
 
     # -- rooms
 
@@ -318,6 +318,7 @@ def make_blueprint(daily: DailyCalls, calls: Calls) -> Blueprint:
             people = people[names.index(after) + 1 :]
             if not people:  # no further page is a 404 here (facts A1)
                 return missing("participants")
-        return jsonify({"data": [shown_person(person) for person in people[: request.args.get("limit", 100, type=int)]]})
+        limit = request.args.get("limit", 100, type=int)
+        return jsonify({"data": [shown_person(person) for person in people[:limit]]})
 
     return api

@@ -219,8 +219,12 @@ class DailyCalls(Provider):
 
     def _meeting_ended(self, session: Doc) -> None:
         end = session["ended_at"]
-        payload = {"start_ts": int(session["started_at"]), "end_ts": round(end, 3), "meeting_id": session["id"]}
-        payload["room"] = session["room_name"]
+        payload: Doc = {
+            "start_ts": int(session["started_at"]),
+            "end_ts": round(end, 3),
+            "meeting_id": session["id"],
+            "room": session["room_name"],
+        }
         late = float(self.faults.of(self.slug)["meeting_ended_delay_s"])
         self.emit("meeting.ended", f"met-end-{session['id']}-{int(end)}", payload, room=session["room"], delay=late)
 

@@ -84,7 +84,7 @@ def make_blueprint(calls: Calls, recorder: Recorder) -> Blueprint:
             }
             for each in running
         ]
-        failed = [each for each in store.all("recording", room=room["id"], state="error")]
+        failed = store.all("recording", room=room["id"], state="error")
         view["errors"] = [{"id": each["id"], "instance_id": each["instance_id"], "why": each["why"]} for each in failed]
         if person["owner"]:
             view["waiting"] = [shown(each) for each in provider.people(room["id"], "waiting")]

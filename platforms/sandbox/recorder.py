@@ -128,7 +128,8 @@ class Recorder:
                 self.store.put("take", {**take, "state": "closed"})
 
     def _takes(self, recording: Doc) -> list[Doc]:
-        return [each for each in self.store.all("take", room=recording["room"]) if recording["id"] in each["recordings"]]
+        takes = self.store.all("take", room=recording["room"])
+        return [take for take in takes if recording["id"] in take["recordings"]]
 
     # -- time
 

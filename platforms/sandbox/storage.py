@@ -63,9 +63,8 @@ class Storage:
                 if error.response["Error"]["Code"] not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
                     raise
             self._client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-            for file in sorted((self.folder / bucket).rglob("*")):
-                if file.is_file() and not file.name.endswith(".type"):
-                    self._upload(bucket, str(file.relative_to(self.folder / bucket)), file)
+            for key, file in self._kept(bucket):
+                self._upload(bucket, key, file)
 
     def stop(self) -> None:
         self.prune()
@@ -90,6 +89,11 @@ class Storage:
         kind = label.read_text() if label.exists() else "application/octet-stream"
         self._client.upload_file(str(file), bucket, key, ExtraArgs={"ContentType": kind})
 
+    def _kept(self, bucket: str) -> list[tuple[str, Path]]:
+        root = self.folder / bucket
+        files = [file for file in sorted(root.rglob("*")) if file.is_file() and file.suffix != ".type"]
+        return [(str(file.relative_to(root)), file) for file in files]
+
     def link(self, bucket: str, key: str, seconds: int) -> str:
         link = self._client.generate_presigned_url(
             "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=seconds
@@ -105,8 +109,7 @@ class Storage:
         for bucket in BUCKETS:
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
             there = {item["Key"] for page in pages for item in page.get("Contents", [])}
-            for file in list((self.folder / bucket).rglob("*")):
-                if file.is_file() and not file.name.endswith(".type"):
-                    if str(file.relative_to(self.folder / bucket)) not in there:
-                        file.unlink(missing_ok=True)
-                        file.with_name(file.name + ".type").unlink(missing_ok=True)
+            for key, file in self._kept(bucket):
+                if key not in there:
+                    file.unlink(missing_ok=True)
+                    file.with_name(file.name + ".type").unlink(missing_ok=True)

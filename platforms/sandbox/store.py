@@ -73,13 +73,13 @@ class Store:
 
     def prune(self, kind: str, *, keep: int, states: tuple[str, ...]) -> None:
         """Forget all but the newest ``keep`` of the things in these states."""
-        marks = ",".join("?" * len(states))
         with self.lock:
-            self._db.execute(
-                f"DELETE FROM doc WHERE kind = ? AND state IN ({marks}) AND seq NOT IN "
-                f"(SELECT seq FROM doc WHERE kind = ? ORDER BY seq DESC LIMIT ?)",
-                (kind, *states, kind, keep),
-            )
+            for state in states:
+                self._db.execute(
+                    "DELETE FROM doc WHERE kind = ? AND state = ? AND seq NOT IN "
+                    "(SELECT seq FROM doc WHERE kind = ? ORDER BY seq DESC LIMIT ?)",
+                    (kind, state, kind, keep),
+                )
 
     def clear(self, *kinds: str) -> None:
         with self.lock:

@@ -273,7 +273,7 @@ class WherebyCalls(Provider):
         if 200 <= status < 300:
             delivery["state"] = "delivered"
         elif (status == 0 or status >= 500) and delivery["attempts"] < MAX_TRIES:
-            return float(self.faults.of(self.slug)["retry_base_s"]) * delivery["attempts"]
+            return float(self.faults.of(self.slug)["retry_base_s"] * delivery["attempts"])
         else:
             delivery["state"] = "failed"
         return None
