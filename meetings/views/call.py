@@ -17,14 +17,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from meetings import capture, visits
 from meetings.admission import admit
-from meetings.consent import ConsentNeeded, recording_allowed, withdraw
-from meetings.entering import MustWait, enter, entry_for
+from meetings.consent import ConsentNeeded, withdraw
+from meetings.entering import MeetingOver, MustWait, enter, entry_for
 from meetings.forms import Question
 from meetings.lifecycle import end_meeting
 from meetings.models import Meeting, Participant
 from meetings.notices import OUT, failed, room_archived, too_slow
 from meetings.pages import not_found, show
-from meetings.state import room_state
+from meetings.state import meeting_state, room_state
 from meetings.views.room import come_in, live_meeting, see_other, visible_room
 from platforms import registry
 from platforms.base import Adapter, Entry, PlatformRefused, PlatformUnavailable
@@ -60,6 +60,8 @@ def call(request: HttpRequest, slug: str) -> HttpResponse:
         entry = entry_for(participant=participant)
     except MustWait:
         return _hold(request, room, meeting)
+    except MeetingOver:
+        return redirect("room-out", room.slug, "ended")
     except PlatformUnavailable as error:
         return show(request, failed(room, "The video service does not answer just now.", error.retry_after_s))
     except PlatformRefused:
@@ -137,7 +139,6 @@ def _call_page(request: HttpRequest, participant: Participant, entry: Entry) -> 
     title = f"Video meeting: {room.name}"
     question = Question.of(meeting)
     sdk_url = _sdk_url(adapter)
-    may_record, why_not = recording_allowed(meeting)
     context: dict[str, Any] = {
         "room": room,
         "meeting": meeting,
@@ -149,8 +150,7 @@ def _call_page(request: HttpRequest, participant: Participant, entry: Entry) -> 
         "sdk_url": sdk_url,
         "sdk_integrity": adapter.sdk.integrity if sdk_url.startswith("https:") else "",
         "can_record": meeting.recording_type == Room.RecordingType.CLOUD,
-        "recording_allowed": may_record,
-        "why_not": why_not,
+        "told": meeting_state(meeting=meeting, for_host=participant.is_host),
         "unanswered": question is not None and participant.answer == Participant.Answer.NONE,
         "data": {
             "page": dict(entry.page),
@@ -200,6 +200,8 @@ def answer(request: HttpRequest, slug: str) -> HttpResponse:
         return _done(request, slug, "Choose yes or no.", status=422)
     if given == Participant.Answer.NO and participant.answer == Participant.Answer.YES:
         withdraw(participant=participant)
+        if participant.meeting.consent_policy == Room.ConsentPolicy.REQUIRED:
+            return _leave(request, participant, "In this room everybody has to agree to be recorded.")
         return _done(request, slug, "You are no longer recorded, and what was recorded of you is being deleted.")
     try:
         enter(
@@ -210,7 +212,9 @@ def answer(request: HttpRequest, slug: str) -> HttpResponse:
             participant_id=participant.pk,
         )
     except ConsentNeeded:
-        return _done(request, slug, "In this room everybody has to agree to be recorded. You may leave.", status=409)
+        return _leave(request, participant, "In this room everybody has to agree to be recorded.")
+    except MeetingOver:
+        return _leave(request, participant, "The meeting has ended.")
     return _done(request, slug, "Your choice is saved.")
 
 
@@ -242,9 +246,16 @@ def end(request: HttpRequest, slug: str) -> HttpResponse:
         reason=Meeting.EndReason.HOST,
         by=request.user if request.user.is_authenticated else None,
     )
+    return _leave(request, participant, "The meeting has ended.")
+
+
+def _leave(request: HttpRequest, participant: Participant, message: str) -> HttpResponse:
+    """Out of the call, to the meeting's page."""
+    url = participant.meeting.get_absolute_url()
     if _wants_json(request):
-        return JsonResponse({"message": "The meeting has ended.", "url": meeting.get_absolute_url()})
-    return see_other(meeting.get_absolute_url())
+        return JsonResponse({"message": message, "url": url})
+    messages.warning(request, message)
+    return see_other(url)
 
 
 def _wants_json(request: HttpRequest) -> bool:

@@ -16,7 +16,7 @@ from meetings import visits
 from meetings.background import StillBusy, wait_for
 from meetings.browsers import is_in_app
 from meetings.consent import ConsentNeeded
-from meetings.entering import enter
+from meetings.entering import MeetingOver, enter
 from meetings.forms import JoinForm, Question
 from meetings.limits import guest_must_wait_s
 from meetings.models import Meeting, Participant
@@ -109,6 +109,9 @@ def come_in(request: HttpRequest, meeting: Meeting, pending: visits.Pending) -> 
         )
     except ConsentNeeded:
         return show(request, declined(meeting.room))
+    except MeetingOver:
+        # it ended between the look and the entry; the next press opens the next one
+        return redirect(meeting.room)
     response = see_other(reverse("call", args=[meeting.room.slug]))
     visits.remember_visit(request, response, participant)
     visits.forget_pending(response, meeting.room)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from meetings import capture
 from meetings.models import Meeting
-from meetings.state import room_state
+from meetings.state import meeting_state, room_state
 from meetings.views.call import inside
 from meetings.views.room import visible_room
 from platforms import registry
 
 
-def _json(body: dict[str, object], status: int = 200) -> JsonResponse:
+def _json(body: dict[str, Any], status: int = 200) -> JsonResponse:
     return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
 
 
@@ -39,17 +39,12 @@ def call_state(request: HttpRequest, slug: str) -> HttpResponse:
     if participant is None or participant.meeting.status != Meeting.Status.OPEN:
         return _json({"error": "not in a meeting"}, status=404)
     meeting = participant.meeting
-    body: dict[str, object] = room_state(room=meeting.room, with_names=False)
+    body: dict[str, Any] = room_state(room=meeting.room, with_names=False)
     body["answer"] = participant.answer
     body["instruction"] = None
-    body["minutes_left"] = None
-    if meeting.warned_at and meeting.expires_at:
-        body["minutes_left"] = max(0, round((meeting.expires_at - timezone.now()).total_seconds() / 60))
-    if participant.is_host:
-        if not registry.get(meeting.platform).capabilities.server_recording:
-            body["instruction"] = capture.instruction_for(participant=participant)
-        failure = meeting.captures.filter(state="failed").order_by("-wanted_at").first()
-        body["recording_error"] = failure.error if failure and not body["recording"] else ""
+    body |= meeting_state(meeting=meeting, for_host=participant.is_host)
+    if participant.is_host and not registry.get(meeting.platform).capabilities.server_recording:
+        body["instruction"] = capture.instruction_for(participant=participant)
     return _json(body)
 
 

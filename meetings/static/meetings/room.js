@@ -36,16 +36,20 @@ function showRecording(on) {
   recording = on;
   byId("recording-sign").hidden = !on;
   byId("not-recording-sign").hidden = on;
-  const buttons = { start: byId("record-start"), stop: byId("record-stop") };
-  if (buttons.start) {
-    const focused = document.activeElement;
-    buttons.start.hidden = on;
-    buttons.stop.hidden = !on;
-    if (focused === buttons.start || focused === buttons.stop) (on ? buttons.stop : buttons.start).focus();
-  }
   // the one place that speaks: once per change
   byId("recording-status").textContent = on ? "Recording has started." : "Recording has stopped.";
   if (on) ask();
+}
+
+function showHostTools(state) {
+  const [start, stop] = [byId("record-start"), byId("record-stop")];
+  if (!start) return;
+  const hadFocus = [start, stop].includes(document.activeElement);
+  start.hidden = !state.can_start;
+  stop.hidden = !state.can_stop;
+  if (hadFocus) [start, stop].find((one) => !one.hidden)?.focus();
+  byId("prompt").hidden = !state.prompt;
+  say(state.capture_problem, byId("capture-problem"));
 }
 
 function showPeople(count) {
@@ -127,7 +131,7 @@ for (const form of document.querySelectorAll("form[data-quiet]")) {
     }
     if (form.id === "ask-form") dialog.close();
     say(answer.message ?? "");
-    if (form.id === "end-form" && answer.url) {
+    if (answer.url) {
       await end();
       go(answer.url);
     }
@@ -174,10 +178,11 @@ async function poll() {
     showPeople(heard("people", state.people));
     showWaiting(state.waiting);
     if (state.recording && state.answer === "none") ask();
-    if (state.minutes_left !== null) {
-      say(`This meeting ends in ${state.minutes_left} minutes, at its time limit.`, byId("minutes"));
+    if (state.ends_at) {
+      const minutes = Math.max(0, Math.round((new Date(state.ends_at) - Date.now()) / 60000));
+      say(`This meeting ends in ${minutes} minutes, at its time limit.`, byId("minutes"));
     }
-    say(state.recording_error ? `The recording failed: ${state.recording_error}` : "", byId("recording-error"));
+    if (data.isHost) showHostTools(state);
     await follow(state.instruction);
   } catch {
     // the network is away; the call itself may go on
@@ -234,7 +239,7 @@ const on = {
   knocking: showKnockers,
   problem(kind, message) {
     const box = byId(kind);
-    if (box?.classList.contains("message")) {
+    if (["camera", "connection"].includes(kind)) {
       box.hidden = false;
       return;
     }
