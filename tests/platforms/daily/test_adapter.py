@@ -1,0 +1,528 @@
+"""What is Daily's own: rooms, tokens, presence, recordings."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+import responses
+from requests.structures import CaseInsensitiveDict
+from responses import matchers
+
+from platforms.base import (
+    DeliveryRejected,
+    PlatformRefused,
+    PlatformUnavailable,
+    PresentPerson,
+    ProviderRecording,
+    ProviderRoom,
+    ProviderTrack,
+)
+from platforms.daily.adapter import ADAPTER, DailyAdapter, room_name
+from tests.accounts_for_platforms import BOTH
+from tests.platforms.contract import KEY, NOW, options, person
+from tests.platforms.daily.test_contract import API, NAME, ROOM
+from tests.platforms.s3 import s3, s3_url, versions_of
+
+__all__ = ["s3", "s3_url"]
+
+HERE = ProviderRoom(name=NAME, provider_id="987b5eb5", url=f"https://reflector.daily.co/{NAME}")
+CLOUD_KEY = "reflector/room/1760988935484"
+
+
+def adapter(**environ: str) -> DailyAdapter:
+    return DailyAdapter.from_environment({**BOTH, **environ}, lambda: NOW)
+
+
+def sent(index: int = 0) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(responses.calls[index].request.body or b"{}")
+    return body
+
+
+# -- settings and door -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "configured"),
+    [
+        ("DAILY_WEBHOOK_SECRET", "not base64!", False),
+        ("DAILY_WEBHOOK_SECRET", f"{BOTH['DAILY_WEBHOOK_SECRET']},abc", False),
+        ("DAILY_SUBDOMAIN", "https://reflector.daily.co", False),
+        ("DAILY_ROOM_URL_PATTERN", "https://reflector.daily.co/", False),
+        ("DAILY_ROOM_URL_PATTERN", "daily.co/{room_name}", False),
+        ("AWS_DAILY_ROLE_ARN", "role/daily", True),
+        ("AWS_DAILY_S3_BUCKET", "s3://daily-bucket", True),
+        ("AWS_DAILY_ROLE_ARN", "", True),
+        ("AWS_SECRET_ACCESS_KEY", "", True),
+        ("AWS_DAILY_S3_ENDPOINT_URL", "localhost:9000", True),
+    ],
+)
+def test_malformed_variable_is_named(name: str, value: str, configured: bool) -> None:
+    built = adapter(**{name: value})
+    assert [problem.variable for problem in built.problems()] == [name]
+    assert built.configured is configured
+
+
+def test_defaults_alone_are_not_half_a_configuration() -> None:
+    built = DailyAdapter.from_environment({"DAILY_SUBDOMAIN": "reflector", "AWS_REGION": "eu-west-1"}, lambda: NOW)
+    assert (built.configured, built.problems()) == (False, [])
+
+
+def test_published_signature_vector() -> None:
+    secret = "cmVmbGVjdG9yLXJvb21zLXN5bnRoZXRpYy1rZXktMDE="
+    headers = CaseInsensitiveDict(
+        {
+            "X-Webhook-Timestamp": "1768018896877",
+            "X-Webhook-Signature": "/ZOqqH9+41e6zkV0ebE8eD2Ts0cYLBmYL5M5Lmv2GZM=",
+        }
+    )
+    built = adapter(DAILY_WEBHOOK_SECRET=secret)
+    proof = built.verify(headers, b'{"test":"test"}')
+    assert (proof.at, proof.stale) == (datetime(2026, 1, 10, 4, 21, 36, 877000, tzinfo=UTC), True)
+    with pytest.raises(DeliveryRejected):
+        built.verify(headers, b'{"test": "test"}')
+
+
+@pytest.mark.parametrize(
+    ("pattern", "origin"),
+    [
+        ("", "https://reflector.daily.co"),
+        ("http://localhost:8001/daily/rooms/{room_name}", "http://localhost:8001"),
+        ("https://meet.example.org/{subdomain}/{room_name}", "https://meet.example.org"),
+    ],
+)
+def test_origins_come_from_the_room_url_pattern(pattern: str, origin: str) -> None:
+    origins = adapter(DAILY_ROOM_URL_PATTERN=pattern).origins()
+    assert (origins.frame, origins.permissions, origins.script, origins.style) == ((origin,), (origin,), (), ())
+
+
+# -- rooms -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name"),
+    [
+        ("weekly-sync", f"weekly-sync-{KEY}"),
+        ("Žluťoučký kůň", f"Zlutoucky-kun-{KEY}"),
+        ("会議", KEY),
+        ("x" * 300, "x" * 95 + f"-{KEY}"),
+    ],
+)
+def test_room_name_keeps_dailys_rules(prefix: str, name: str) -> None:
+    assert room_name(options(name_prefix=prefix)) == name
+    assert len(name) <= 128
+
+
+@responses.activate
+def test_room_is_private_expires_and_says_everything_explicitly() -> None:
+    responses.post(f"{API}/rooms", json=ROOM)
+    room = adapter().create_room(options())
+    assert sent() == {
+        "name": NAME,
+        "privacy": "private",
+        "properties": {
+            "exp": int((NOW + timedelta(hours=9)).timestamp()),
+            "eject_at_room_exp": True,
+            "enable_knocking": True,
+            "enable_prejoin_ui": False,
+            "enable_chat": True,
+            "enable_screenshare": True,
+            "start_video_off": False,
+            "start_audio_off": False,
+            "lang": "en",
+        },
+    }
+    assert room == ProviderRoom(
+        name=NAME,
+        provider_id=ROOM["id"],  # type: ignore[arg-type]
+        url=f"https://reflector.daily.co/{NAME}",
+        expires_at=datetime.fromtimestamp(1795424400, tz=UTC),
+    )
+
+
+@responses.activate
+def test_options_reach_daily() -> None:
+    responses.post(f"{API}/rooms", json=ROOM)
+    asked = options(
+        knocking=False,
+        chat=False,
+        screen_share=False,
+        camera_on=False,
+        microphone_on=False,
+        language="ja",
+        max_participants=12,
+        recording_type="cloud",
+    )
+    adapter(AWS_DAILY_S3_BUCKET="daily-bucket/calls").create_room(asked)
+    assert sent()["properties"] == {
+        "exp": int((NOW + timedelta(hours=9)).timestamp()),
+        "eject_at_room_exp": True,
+        "enable_knocking": False,
+        "enable_prejoin_ui": False,
+        "enable_chat": False,
+        "enable_screenshare": False,
+        "start_video_off": True,
+        "start_audio_off": True,
+        "lang": "jp",
+        "max_participants": 12,
+        "enable_recording": "cloud",
+        "recordings_bucket": {
+            "bucket_name": "daily-bucket",
+            "bucket_region": "us-west-2",
+            "assume_role_arn": "arn:aws:iam::123456789012:role/daily",
+            "allow_api_access": True,
+        },
+        "recordings_template": "calls/{domain_name}/{room_name}/{epoch_time}",
+    }
+
+
+@responses.activate
+def test_without_a_bucket_daily_keeps_the_recording() -> None:
+    responses.post(f"{API}/rooms", json=ROOM)
+    adapter(AWS_DAILY_S3_BUCKET="", AWS_DAILY_ROLE_ARN="").create_room(options(recording_type="cloud"))
+    assert sent()["properties"]["enable_recording"] == "cloud"
+    assert "recordings_bucket" not in sent()["properties"]
+
+
+@responses.activate
+def test_name_that_exists_already_is_our_own_earlier_room() -> None:
+    answer = {"error": "invalid-request-error", "info": f"a room named {NAME} already exists"}
+    responses.post(f"{API}/rooms", status=400, json=answer)
+    responses.get(f"{API}/rooms/{NAME}", json=ROOM)
+    assert adapter().create_room(options()).name == NAME
+
+
+@responses.activate
+def test_invalid_option_is_refused_with_dailys_words() -> None:
+    answer = {"error": "invalid-request-error", "info": "exp is in the past"}
+    responses.post(f"{API}/rooms", status=400, json=answer)
+    responses.get(f"{API}/rooms/{NAME}", status=404, json={"error": "not-found"})
+    with pytest.raises(PlatformRefused, match="exp is in the past"):
+        adapter().create_room(options())
+
+
+@pytest.mark.parametrize("url", ["https://reflector.daily.co.evil.example/x", "http://reflector.daily.co/x", None, 7])
+@responses.activate
+def test_room_address_is_checked_against_the_pattern(url: Any) -> None:
+    responses.post(f"{API}/rooms", json={**ROOM, "url": url})
+    with pytest.raises(PlatformRefused, match="DAILY_ROOM_URL_PATTERN"):
+        adapter().create_room(options())
+
+
+# -- entry -----------------------------------------------------------------------------------------------------------
+
+
+@responses.activate
+def test_token_is_bound_to_room_and_person() -> None:
+    responses.post(f"{API}/meeting-tokens", json={"token": "jwt"})
+    entry = adapter().entry(HERE, person(expires_at=NOW + timedelta(hours=2), camera_on=False))
+    assert sent() == {
+        "properties": {
+            "room_name": NAME,
+            "user_id": "6f3fd5fc-4a35-4c53-9d9f-fb2bb4a7bb4e",
+            "user_name": "Zoë",
+            "is_owner": False,
+            "exp": int((NOW + timedelta(hours=2)).timestamp()),
+            "enable_screenshare": True,
+            "start_video_off": True,
+            "start_audio_off": False,
+            "enable_prejoin_ui": False,
+            "enable_recording_ui": False,
+            "lang": "en",
+        }
+    }
+    assert entry.frame_url == f"https://reflector.daily.co/{NAME}?t=jwt"
+    assert entry.page == {"url": HERE.url, "token": "jwt", "userName": "Zoë", "isHost": False, "lang": "en"}
+    assert "camera" in entry.allow
+
+
+@responses.activate
+def test_who_is_not_admitted_knocks_and_hosts_never_do() -> None:
+    responses.post(f"{API}/meeting-tokens", json={"token": "jwt"})
+    for index, (who, knocks, owner) in enumerate(
+        [
+            (person(admitted=False), True, False),
+            (person(admitted=False, is_host=True), None, True),
+            (person(), None, False),
+        ]
+    ):
+        adapter().entry(HERE, who)
+        properties = sent(index)["properties"]
+        assert (properties.get("knocking"), properties["is_owner"]) == (knocks, owner)
+
+
+@responses.activate
+def test_answer_without_a_token_is_unavailable() -> None:
+    responses.post(f"{API}/meeting-tokens", json={})
+    with pytest.raises(PlatformUnavailable):
+        adapter().entry(HERE, person())
+
+
+# -- presence --------------------------------------------------------------------------------------------------------
+
+
+@responses.activate
+def test_presence_asks_once_for_all_rooms() -> None:
+    asked = responses.get(
+        f"{API}/presence",
+        json={
+            "one": [
+                {"room": "one", "id": "s1", "userId": "u1", "userName": "Zoë", "joinTime": "2026-11-22T11:59:00.000Z"},
+                {"room": "one", "id": "s2", "userId": None, "userName": None, "joinTime": "never"},
+                {"room": "one", "id": None},
+                "odd",
+            ],
+            "odd": "not a list",
+            "foreign": [{"id": "s9"}],
+        },
+    )
+    found = adapter().presence(["one", "two", "odd"])
+    assert {name: presence.people for name, presence in found.items()} == {
+        "one": (
+            PresentPerson(
+                session_id="s1", user_id="u1", name="Zoë", joined_at=datetime(2026, 11, 22, 11, 59, tzinfo=UTC)
+            ),
+            PresentPerson(session_id="s2", user_id="", name="", joined_at=None),
+        ),
+        "two": (),
+        "odd": None,
+    }
+    assert {presence.observed_at for presence in found.values()} == {NOW}
+    assert asked.call_count == 1
+
+
+@responses.activate
+def test_presence_of_unknown_shape_says_nothing() -> None:
+    responses.get(f"{API}/presence", json=[])
+    with pytest.raises(PlatformUnavailable):
+        adapter().presence(["one"])
+
+
+# -- recording control -----------------------------------------------------------------------------------------------
+
+
+@responses.activate
+def test_recording_starts_with_our_instance() -> None:
+    responses.post(f"{API}/rooms/{NAME}/recordings/start", json={"status": "sent"})
+    adapter().start_recording(HERE, instance_id="i-1", max_duration_s=7200)
+    assert sent() == {"type": "cloud", "instanceId": "i-1", "maxDuration": 7200}
+
+
+@responses.activate
+def test_recording_of_a_call_that_is_not_registered_yet_is_tried_later() -> None:
+    info = f"room {NAME} does not seem to be hosting a call currently"
+    responses.post(f"{API}/rooms/{NAME}/recordings/start", status=404, json={"error": "not-found", "info": info})
+    with pytest.raises(PlatformUnavailable) as unavailable:
+        adapter().start_recording(HERE, instance_id="i-1", max_duration_s=7200)
+    assert unavailable.value.retry_after_s == 2
+
+
+@responses.activate
+def test_recording_that_runs_already_has_started() -> None:
+    answer = {"error": "invalid-request-error", "info": "room has an active stream with this instanceId"}
+    responses.post(f"{API}/rooms/{NAME}/recordings/start", status=400, json=answer)
+    adapter().start_recording(HERE, instance_id="i-1", max_duration_s=7200)
+
+
+@responses.activate
+def test_recording_refused_for_another_reason_is_refused() -> None:
+    responses.post(f"{API}/rooms/{NAME}/recordings/start", status=400, json={"error": "invalid-request-error"})
+    with pytest.raises(PlatformRefused):
+        adapter().start_recording(HERE, instance_id="i-1", max_duration_s=7200)
+
+
+@pytest.mark.parametrize("status", [200, 400, 404])
+@responses.activate
+def test_stop_is_idempotent(status: int) -> None:
+    responses.post(f"{API}/rooms/{NAME}/recordings/stop", status=status, json={"error": "invalid-request-error"})
+    adapter().stop_recording(HERE, instance_id="i-1")
+    assert sent() == {"instanceId": "i-1", "type": "cloud"}
+
+
+@responses.activate
+def test_running_recording_is_seen_in_the_list() -> None:
+    matcher = matchers.query_param_matcher({"room_name": NAME, "limit": "100"})
+    finished, running = {"id": "a", "status": "finished"}, {"id": "b", "status": "in-progress"}
+    responses.get(f"{API}/recordings", match=[matcher], json={"data": [finished, running]})
+    responses.get(f"{API}/recordings", match=[matcher], json={"data": [finished]})
+    assert [adapter().recording_running(HERE), adapter().recording_running(HERE)] == [True, False]
+
+
+# -- recordings ------------------------------------------------------------------------------------------------------
+
+
+@responses.activate
+def test_list_infers_kinds_and_leaves_odd_ones_out() -> None:
+    rows = [
+        {
+            "id": "raw",
+            "room_name": "r",
+            "start_ts": 1760988935,
+            "status": "finished",
+            "duration": 306,
+            "s3key": "d/r/1",
+            "mtgSessionId": "m",
+            "tracks": [{"type": "audio", "s3Key": "d/r/1-a", "size": 5}, {"type": "audio", "s3Key": None}],
+        },
+        {"id": "cloud", "room_name": "r", "status": "finished", "s3key": "d/r/2", "tracks": None},
+        {"id": "audio", "type": "cloud-audio-only", "status": "in-progress"},
+        {"id": "stopped", "status": "canceled", "duration": "nan"},
+        {"id": None, "status": "finished"},
+        {"id": "what", "status": "melted"},
+        None,
+        "odd",
+    ]
+    responses.get(f"{API}/recordings", json={"total_count": 8, "data": rows})
+    page = adapter().list_recordings()
+    assert page.next_page is None
+    assert [(item.recording_id, item.kind, item.state) for item in page.items] == [
+        ("raw", "raw-tracks", "finished"),
+        ("cloud", "cloud", "finished"),
+        ("audio", "cloud-audio-only", "in-progress"),
+        ("stopped", "cloud", "canceled"),
+    ]
+    assert page.items[0] == ProviderRecording(
+        recording_id="raw",
+        room_name="r",
+        kind="raw-tracks",
+        started_at=datetime.fromtimestamp(1760988935, tz=UTC),
+        duration_s=306.0,
+        key="d/r/1",
+        provider_session_id="m",
+        tracks=(ProviderTrack(kind="audio", key="d/r/1-a", size=5),),
+    )
+
+
+@responses.activate
+def test_full_page_leads_to_the_next() -> None:
+    rows = [{"id": f"r{number}", "status": "finished"} for number in range(100)]
+    first = matchers.query_param_matcher({"limit": "100"})
+    second = matchers.query_param_matcher({"limit": "100", "starting_after": "r99"})
+    responses.get(f"{API}/recordings", match=[first], json={"data": [*rows[:99], {"id": "r99", "status": "odd"}]})
+    responses.get(f"{API}/recordings", match=[second], json={"data": rows[:1]})
+    page = adapter().list_recordings()
+    assert (len(page.items), page.next_page) == (99, "r99")
+    assert adapter().list_recordings(page=page.next_page).next_page is None
+
+
+@responses.activate
+def test_recording_that_is_gone_is_none() -> None:
+    responses.get(f"{API}/recordings/abc", status=404, json={"error": "not-found"})
+    assert adapter().get_recording("abc") is None
+
+
+def with_bucket(s3_url: str) -> DailyAdapter:
+    return adapter(AWS_DAILY_S3_ENDPOINT_URL=s3_url)
+
+
+def fetched(built: DailyAdapter, recording: ProviderRecording) -> bytes:
+    with built.download(recording) as download:
+        return b"".join(download.chunks)
+
+
+def test_download_comes_from_our_bucket(s3: Any, s3_url: str) -> None:
+    s3.put_object(Bucket="daily-bucket", Key=CLOUD_KEY, Body=b"mp4")
+    assert fetched(with_bucket(s3_url), ProviderRecording(recording_id="abc", key=CLOUD_KEY)) == b"mp4"
+
+
+def test_download_falls_back_to_an_access_link(s3: Any, s3_url: str) -> None:
+    with responses.RequestsMock() as mock:
+        mock.add_passthru(s3_url)
+        mock.get(
+            f"{API}/recordings/abc/access-link",
+            match=[matchers.query_param_matcher({"valid_for_secs": "3600"})],
+            json={"download_link": "https://files.example/x?sig=1", "expires": 1},
+        )
+        mock.get("https://files.example/x?sig=1", body=b"linked")
+        assert fetched(with_bucket(s3_url), ProviderRecording(recording_id="abc", key="gone")) == b"linked"
+
+
+@responses.activate
+def test_without_credentials_of_our_own_the_link_is_used() -> None:
+    responses.get(f"{API}/recordings/abc/access-link", json={"download_link": "https://files.example/x"})
+    responses.get("https://files.example/x", body=b"linked")
+    built = adapter(AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
+    assert fetched(built, ProviderRecording(recording_id="abc", key=CLOUD_KEY)) == b"linked"
+    assert "Authorization" not in responses.calls[1].request.headers
+
+
+def test_delete_removes_provider_copy_and_every_version(s3: Any, s3_url: str) -> None:
+    for key in (CLOUD_KEY, CLOUD_KEY, f"{CLOUD_KEY}.event.json", f"{CLOUD_KEY}-raw-track", "reflector/room/other"):
+        s3.put_object(Bucket="daily-bucket", Key=key, Body=b"x")
+    with responses.RequestsMock() as mock:
+        mock.add_passthru(s3_url)
+        mock.get(f"{API}/recordings/abc", json={"id": "abc", "status": "finished", "s3key": CLOUD_KEY})
+        mock.delete(f"{API}/recordings/abc", json={"deleted": True})
+        with_bucket(s3_url).delete_recording(ProviderRecording(recording_id="abc"))
+    assert versions_of(s3, "daily-bucket") == [f"{CLOUD_KEY}-raw-track", "reflector/room/other"]
+
+
+def test_delete_of_raw_tracks_takes_the_tracks_and_leaves_the_mix(s3: Any, s3_url: str) -> None:
+    for key in (CLOUD_KEY, f"{CLOUD_KEY}-raw-track"):
+        s3.put_object(Bucket="daily-bucket", Key=key, Body=b"x")
+    raw = ProviderRecording(recording_id="abc", kind="raw-tracks", key=CLOUD_KEY)
+    with responses.RequestsMock() as mock:
+        mock.add_passthru(s3_url)
+        mock.get(f"{API}/recordings/abc", status=404, json={"error": "not-found"})
+        mock.delete(f"{API}/recordings/abc", status=404, json={"error": "not-found"})
+        with_bucket(s3_url).delete_recording(raw)
+    assert versions_of(s3, "daily-bucket") == [CLOUD_KEY]
+
+
+# -- events beyond the samples ---------------------------------------------------------------------------------------
+
+
+def only_event(fields: dict[str, Any]) -> Any:
+    (event,) = ADAPTER.from_environment(BOTH, lambda: NOW).interpret(json.dumps(fields).encode())
+    return event
+
+
+def test_times_may_come_in_milliseconds_and_as_strings() -> None:
+    payload = {"room": "r", "meeting_id": "m", "start_ts": "1708526032672"}
+    event = only_event({"type": "meeting.started", "payload": payload, "event_ts": None})
+    assert event.occurred_at == datetime(2024, 2, 21, 14, 33, 52, 672000, tzinfo=UTC)
+
+
+def test_leaving_without_a_time_is_dated_by_its_duration() -> None:
+    payload = {"room": "r", "session_id": "s", "joined_at": 1708972291, "duration": 60}
+    event = only_event({"type": "participant.left", "payload": payload})
+    assert (event.occurred_at - event.joined_at) == timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        (
+            {"type": "participant.joined", "event_ts": 1, "payload": {"room": "r", "joined_at": 1708972279}},
+            "session_id",
+        ),
+        ({"type": "participant.joined", "payload": {"session_id": "s", "joined_at": 1708972279}}, "a room"),
+        ({"type": "participant.joined", "payload": {"session_id": "s", "room": "r"}}, "a time"),
+        ({"type": "meeting.melted", "event_ts": 1708972279}, "unknown type 'meeting.melted'"),
+        ({}, "the event has no type"),
+    ],
+)
+def test_what_is_missing_is_said(fields: dict[str, Any], reason: str) -> None:
+    assert reason in only_event(fields).reason
+
+
+# -- doctor ----------------------------------------------------------------------------------------------------------
+
+
+@responses.activate
+def test_diagnose_never_raises() -> None:
+    responses.get(f"{API}/", body=requests.ConnectionError("x"))
+    findings = list(adapter().diagnose(webhook_url="https://rooms.example.org/v1/webhooks/daily"))
+    assert [finding.ok for finding in findings] == [False]
+
+
+@responses.activate
+def test_diagnose_finds_a_failed_webhook() -> None:
+    url = "https://rooms.example.org/v1/webhooks/daily"
+    responses.get(f"{API}/", json={"domain_name": "reflector"})
+    responses.get(f"{API}/webhooks", json=[{"uuid": "w", "url": url, "state": "FAILED", "retryType": "exponential"}])
+    built = adapter(AWS_DAILY_S3_BUCKET="", AWS_DAILY_ROLE_ARN="")
+    findings = list(built.diagnose(webhook_url=url))
+    assert [(finding.ok, finding.fix) for finding in findings] == [(True, ""), (False, "manage.py sync_daily_webhook")]
+    assert "state" in findings[1].what
