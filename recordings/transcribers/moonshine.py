@@ -25,7 +25,7 @@ from recordings.transcribers.base import (
 SHORTEST_S = 0.2  #: it hears words in shorter noises
 
 _lock = threading.Lock()  # one model per process, one piece at a time: the machine's cores are its own limit
-_loaded: tuple[int, Any] | None = None  #: (process id, model): a model loaded before a fork hangs in the child
+_loaded: tuple[int, Any] | None = None  #: (process id, model)
 
 
 class MoonshineTranscriber(Transcriber):
@@ -46,7 +46,7 @@ class MoonshineTranscriber(Transcriber):
             starts = [piece.start_ms + round(line.start_time * 1000) for line in lines]
             # its lines overlap by a tenth of a second or so: each ends where the next begins
             limits = [*starts[1:], piece.end_ms]
-            for line, start, limit in zip(lines, starts, limits, strict=True):
+            for line, start, limit in zip(lines, starts, limits, strict=False):
                 end = min(start + round(line.duration * 1000), limit)
                 yield Segment(start, max(end, start), " ".join(line.text.split()))
 
@@ -85,7 +85,10 @@ def _lines(piece: Piece) -> list[Any]:
 def _model() -> Any:
     """The model, loaded on first use in this process (0.6 s). Call with the lock held."""
     global _loaded
-    if _loaded is not None and _loaded[0] == os.getpid():
+    if _loaded is not None:
+        if _loaded[0] != os.getpid():
+            # its threads stayed in the parent: here the library would wait for them for ever, loading anew included
+            raise TranscriberUnavailable("moonshine was loaded before this process was forked; restart the worker")
         return _loaded[1]
     try:
         from moonshine_voice.moonshine_api import ModelArch
