@@ -222,6 +222,13 @@ class DailyAdapter(Adapter):
             raise DeliveryRejected("wrong signature")
         return signed_at(timestamp, self._now())
 
+    def sign(self, body: bytes) -> Mapping[str, str] | None:
+        if not self._keys:
+            return None
+        timestamp = str(int(self._now().timestamp() * 1000))
+        digest = hmac.new(self._keys[0], timestamp.encode() + b"." + body, sha256).digest()
+        return {"X-Webhook-Timestamp": timestamp, "X-Webhook-Signature": base64.b64encode(digest).decode()}
+
     def describe(self, body: bytes) -> Envelope:
         return events.describe(body)
 

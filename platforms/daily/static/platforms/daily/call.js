@@ -56,17 +56,14 @@ export async function startCall({ container, page, title, on }) {
   const counted = () => {
     if (inside) on.count?.(Object.keys(call.participants() ?? {}).length);
   };
-  const knocking = () => {
-    if (!page.isHost) return;
-    const waiting = Object.values(call.waitingParticipants() ?? {});
-    on.knocking?.(
-      waiting.map(({ id, name }) => ({
-        id,
-        name,
-        admit: () => call.updateWaitingParticipant(id, { grantRequestedAccess: true }),
-        refuse: () => call.updateWaitingParticipant(id, { grantRequestedAccess: false }),
-      })),
-    );
+  // Prebuilt keeps who may be let in to itself (waitingParticipants() and updateWaitingParticipant() are for custom
+  // calls): hosts admit people inside the frame, and this list only says who knocks.
+  const waiting = new Map();
+  const knocking = ({ participant }, knocks) => {
+    if (!page.isHost || !participant?.id) return;
+    if (knocks) waiting.set(participant.id, { id: participant.id, name: participant.name ?? "" });
+    else waiting.delete(participant.id);
+    on.knocking?.([...waiting.values()]);
   };
 
   call.on("joined-meeting", (event) => {
@@ -82,9 +79,9 @@ export async function startCall({ container, page, title, on }) {
     const present = event?.participantCounts?.present;
     if (Number.isInteger(present)) on.count?.(present);
   });
-  call.on("waiting-participant-added", knocking);
-  call.on("waiting-participant-updated", knocking);
-  call.on("waiting-participant-removed", knocking);
+  call.on("waiting-participant-added", (event) => knocking(event, true));
+  call.on("waiting-participant-updated", (event) => knocking(event, true));
+  call.on("waiting-participant-removed", (event) => knocking(event, false));
   call.on("access-state-updated", (event) => {
     if (!inside && event?.access?.level === "lobby") on.waiting?.();
   });
