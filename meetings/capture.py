@@ -81,7 +81,7 @@ def wish_start(*, meeting: Meeting, by: Any, now: datetime | None = None) -> Cap
         meeting = locked(meeting)
         if meeting.status != Meeting.Status.OPEN:
             raise CaptureRefused("The meeting is over.")
-        running = meeting.captures.live().first()
+        running = _running(meeting)
         if running is not None:
             if running.state == Capture.State.STOPPING:
                 raise CaptureRefused("The last recording is still being stopped. Try again in a moment.")
@@ -91,14 +91,16 @@ def wish_start(*, meeting: Meeting, by: Any, now: datetime | None = None) -> Cap
             raise CaptureRefused(reason)
         if not meeting.people_inside().exists():
             raise CaptureRefused("Nobody is in the meeting yet.")
-        return _start(meeting, reason="started by a host", now=now)
+        if not _server_records(meeting) and not _host_is_inside(meeting, now):
+            raise CaptureRefused("A host has to be in the meeting to record it.")
+        return _start(meeting, reason=f"started by {by}" if getattr(by, "is_authenticated", False) else "started by a host", is_automatic=False, now=now)
 
 
 def wish_stop(*, meeting: Meeting, reason: str, now: datetime | None = None) -> None:
     """Stop what runs, for good: an automatic recording does not start again by itself. Idempotent."""
     now = now or timezone.now()
     with transaction.atomic():
-        running = locked(meeting).captures.live().first()
+        running = _running(locked(meeting))
         if running is not None:
             _stop(running, reason=reason, may_resume=False, now=now)
 
@@ -108,20 +110,28 @@ def reconcile(meeting: Meeting, *, now: datetime | None = None) -> Capture | Non
     now = now or timezone.now()
     with transaction.atomic():
         meeting = locked(meeting)
-        running = meeting.captures.live().first()
+        running = _running(meeting)
         if running is not None:
-            if meeting.status != Meeting.Status.OPEN:
-                _stop(running, reason="the meeting ended", may_resume=False, now=now)
-            elif running.state != Capture.State.STOPPING:
-                allowed, reason = recording_allowed(meeting, now=now)
-                if not allowed:
-                    _stop(running, reason=reason, may_resume=True, now=now)
-            return running
+            _stop_if_unwanted(meeting, running, now)
+            return meeting.captures.live().first()
         if not _is_demanded(meeting) or not recording_allowed(meeting, now=now)[0]:
             return None
         if not _server_records(meeting) and not _host_is_inside(meeting, now):
             return None
-        return _start(meeting, reason=meeting.recording_trigger, now=now)
+        return _start(meeting, reason=meeting.recording_trigger, is_automatic=True, now=now)
+
+
+def _stop_if_unwanted(meeting: Meeting, running: Capture, now: datetime) -> None:
+    if running.state == Capture.State.STOPPING:
+        return
+    if meeting.status != Meeting.Status.OPEN:
+        _stop(running, reason="the meeting ended", may_resume=False, now=now)
+        return
+    allowed, reason = recording_allowed(meeting, now=now)
+    if not allowed:
+        _stop(running, reason=reason, may_resume=True, now=now)
+    elif running.state == Capture.State.WANTED and running.is_automatic and not _enough_people(meeting):
+        _stop(running, reason="everybody left before it began", may_resume=True, now=now)
 
 
 def reconcile_all(now: datetime) -> None:
@@ -138,15 +148,22 @@ def locked(meeting: Meeting) -> Meeting:
     return Meeting.objects.select_for_update(no_key=True).get(pk=meeting.pk)
 
 
+def _running(meeting: Meeting) -> Capture | None:
+    """The live capture, locked after its meeting: orders, events and pages write to the same row."""
+    return meeting.captures.live().select_for_update().first()
+
+
+def _settle(capture: Capture) -> None:
+    """Derive the state; where another capture is live, this one is shown as over, whatever is still to be stopped."""
+    capture.settle()
+    if capture.state in Capture.LIVE and capture.meeting.captures.live().exclude(pk=capture.pk).exists():
+        capture.state = Capture.State.OFF
+
+
 def _is_demanded(meeting: Meeting) -> bool:
     """Whether the trigger asks for a recording now that nothing runs."""
-    needed = {
-        Room.RecordingTrigger.AUTOMATIC.value: 1,
-        Room.RecordingTrigger.AUTOMATIC_2ND.value: 2,
-    }.get(meeting.recording_trigger)
     if (
-        needed is None
-        or meeting.status != Meeting.Status.OPEN
+        meeting.status != Meeting.Status.OPEN
         or meeting.recording_type != Room.RecordingType.CLOUD
         or provider_starts_recording(meeting)
     ):
@@ -154,7 +171,16 @@ def _is_demanded(meeting: Meeting) -> bool:
     last = meeting.captures.last()
     if last is not None and not last.may_resume:
         return False  # a host stopped it, or it failed: starting again is for a host to say
-    return meeting.count_people() >= needed
+    return _enough_people(meeting)
+
+
+def _enough_people(meeting: Meeting) -> bool:
+    """Whether as many people are inside as the room's trigger waits for; never where it waits for a host."""
+    needed = {
+        Room.RecordingTrigger.AUTOMATIC.value: 1,
+        Room.RecordingTrigger.AUTOMATIC_2ND.value: 2,
+    }.get(meeting.recording_trigger)
+    return needed is not None and meeting.count_people() >= needed
 
 
 def _server_records(meeting: Meeting) -> bool:
@@ -167,11 +193,12 @@ def _host_is_inside(meeting: Meeting, now: datetime) -> bool:
     return meeting.participants.filter(is_host=True, entered_at__gt=now - ABOUT_TO_BE_IN).exists()
 
 
-def _start(meeting: Meeting, *, reason: str, now: datetime) -> Capture:
+def _start(meeting: Meeting, *, reason: str, is_automatic: bool, now: datetime) -> Capture:
     by_server = _server_records(meeting)
     capture = Capture.objects.create(
         meeting=meeting,
-        reason=reason,
+        reason=reason[:200],
+        is_automatic=is_automatic,
         wanted_at=now,
         due_at=now,
         woken_at=now,
@@ -185,7 +212,11 @@ def _start(meeting: Meeting, *, reason: str, now: datetime) -> Capture:
 
 
 def _stop(capture: Capture, *, reason: str, may_resume: bool, now: datetime) -> None:
-    """Order the stop of a live capture. One that never began is over at once."""
+    """Order the stop of a live capture. One that was never ordered is over at once, and where no host wished for it
+    it leaves no trace: what happened does not depend on the order in which joins and leaves were told."""
+    if capture.is_automatic and capture.ordered_at is None and capture.started_at is None:
+        capture.delete()
+        return
     if capture.stop_wanted_at is None:
         capture.stop_wanted_at = now
         capture.reason = reason[:200]
@@ -194,7 +225,7 @@ def _stop(capture: Capture, *, reason: str, may_resume: bool, now: datetime) -> 
         capture.may_resume = capture.may_resume and may_resume
     if capture.ordered_at is None and capture.started_at is None:
         capture.stopped_at = now
-    capture.settle()
+    _settle(capture)
     capture.save(update_fields=FACTS)
     if capture.state == Capture.State.STOPPING and _server_records(capture.meeting):
         capture.run_again(now=now)
@@ -213,7 +244,7 @@ def drive(lease: Lease[Capture], *, now: datetime | None = None) -> None:
         _conclude(lease)
     elif capture.state == Capture.State.WANTED:
         _drive_start(lease, capture, adapter, now)
-    elif capture.state == Capture.State.STOPPING:
+    elif capture.state == Capture.State.STOPPING or capture.runs_late:
         _drive_stop(lease, capture, adapter, now)
     else:
         _conclude(lease)
@@ -221,7 +252,10 @@ def drive(lease: Lease[Capture], *, now: datetime | None = None) -> None:
 
 def _drive_start(lease: Lease[Capture], capture: Capture, adapter: Adapter, now: datetime) -> None:
     if capture.accepted_at is not None and now < capture.accepted_at + CONFIRMED_WITHIN:
-        running = adapter.recording_running(capture.meeting.provider_room)
+        try:
+            running = adapter.recording_running(capture.meeting.provider_room)
+        except (PlatformUnavailable, PlatformRefused) as error:
+            raise Defer(str(error), after=2 * ASK_AGAIN) from error
         if running:
             _conclude(lease, started_at=now)
             return
@@ -255,7 +289,9 @@ def _may_still_start(lease: Lease[Capture], capture: Capture, now: datetime) -> 
     with transaction.atomic():
         meeting = locked(capture.meeting)
         reconcile(meeting, now=now)
-        current = Capture.objects.select_for_update().get(pk=capture.pk)
+        current = Capture.objects.select_for_update().filter(pk=capture.pk).first()
+        if current is None:
+            return False  # it was never ordered and nobody wants it any more
         if current.state != Capture.State.WANTED or current.lease_token != lease.token:
             stands = False
         else:
@@ -284,10 +320,15 @@ def _drive_stop(lease: Lease[Capture], capture: Capture, adapter: Adapter, now: 
         running = adapter.recording_running(room)
     except (PlatformUnavailable, PlatformRefused) as error:
         raise Defer(str(error), after=again) from error
-    if running is False and (capture.ordered_at is None or now >= capture.ordered_at + START_TAKES):
+    if running is False and not _may_begin_yet(capture, now):
         _conclude(lease, stopped_at=now)
         return
     raise Defer("the stop is not confirmed yet", after=again)
+
+
+def _may_begin_yet(capture: Capture, now: datetime) -> bool:
+    """Ordered a moment ago and not seen running: that nothing runs now does not mean that it will not."""
+    return capture.started_at is None and capture.ordered_at is not None and now < capture.ordered_at + START_TAKES
 
 
 def _conclude(
@@ -307,7 +348,7 @@ def _conclude(
         capture.stopped_at = latest(capture.stopped_at, stopped_at)
         capture.failed_at = capture.failed_at or failed_at
         capture.error = capture.error or error
-        capture.settle()
+        _settle(capture)
         capture.save(update_fields=FACTS)
     if capture.state == Capture.State.FAILED:
         logger.warning("capture %s of meeting %s failed", capture.pk, capture.meeting_id)
@@ -324,7 +365,7 @@ def instruction_for(*, participant: Participant, now: datetime | None = None) ->
         return None
     with transaction.atomic():
         reconcile(meeting, now=now)
-        running = locked(meeting).captures.live().first()
+        running = _running(locked(meeting))
         if running is None:
             return None
         if running.state == Capture.State.STOPPING:
@@ -337,13 +378,16 @@ def instruction_for(*, participant: Participant, now: datetime | None = None) ->
 
 
 def report_from_page(*, meeting: Meeting, recording: bool, now: datetime | None = None) -> None:
-    """A host's page tells whether the provider records now. Idempotent."""
+    """A host's page saw the provider start or stop recording. Idempotent.
+
+    Only changes are to be reported, not how a page starts out: a page that has just joined knows nothing.
+    """
     now = now or timezone.now()
     if _server_records(meeting):
         return
     with transaction.atomic():
         meeting = locked(meeting)
-        running = meeting.captures.live().first()
+        running = _running(meeting)
         if running is None:
             if not recording or meeting.status != Meeting.Status.OPEN:
                 return
@@ -353,11 +397,13 @@ def report_from_page(*, meeting: Meeting, recording: bool, now: datetime | None 
             )
         elif not recording and running.started_at is None and running.stop_wanted_at is None:
             return  # not yet
+        elif not recording and _may_begin_yet(running, now):
+            return
         if recording:
             running.started_at = running.started_at or now
         else:
             running.stopped_at = now
-        running.settle()
+        _settle(running)
         running.save()
         reconcile(meeting, now=now)
 
@@ -424,6 +470,12 @@ def by_instance(platform: str, instance_id: str) -> Capture | None:
     return Capture.objects.filter(meeting__platform=platform, pk=wanted).first()
 
 
+def of_meeting_locked(capture: Capture) -> Capture:
+    """The row as it is now, locked after its meeting."""
+    locked(capture.meeting)
+    return Capture.objects.select_for_update(of=("self",)).select_related("meeting").get(pk=capture.pk)
+
+
 def note_started(capture: Capture, *, recording_id: str, at: datetime) -> None:
     """The provider says that this order runs as ``recording_id``. Idempotent, blind to order."""
     capture.started_at = earliest(capture.started_at, at)
@@ -445,7 +497,9 @@ def note_ready(
 ) -> Capture | None:
     """The provider has a finished recording. One that nobody here ordered gets a row of its own."""
     capture = Capture.objects.filter(meeting__platform=platform, provider_recording_id=recording_id).first()
-    if capture is None:
+    if capture is not None:
+        capture = of_meeting_locked(capture)
+    else:
         if meeting is None or not _server_records(meeting):
             return None  # a page's recording has no id that would lead back to its row
         capture = Capture(
@@ -470,11 +524,10 @@ def note_failed(capture: Capture, *, message: str, at: datetime) -> None:
 
 def save_settled(capture: Capture) -> None:
     """Store facts that came from outside. A run that began after we had given it up is ordered to stop."""
-    capture.settle()
-    others = capture.meeting.captures.live().exclude(pk=capture.pk)
-    runs_late = capture.state == Capture.State.STOPPING and capture.stop_wanted_at is None
-    if capture.state in Capture.LIVE and others.exists():
-        capture.state = Capture.State.OFF  # one at a time is shown; the order to stop goes out all the same
-    capture.save()
-    if runs_late and _server_records(capture.meeting):
+    _settle(capture)
+    if capture._state.adding:
+        capture.save()
+    else:
+        capture.save(update_fields=FACTS)
+    if capture.runs_late and _server_records(capture.meeting):
         capture.run_again()

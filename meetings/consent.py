@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from meetings.models import Consent, ConsentText, Meeting, Participant
+from meetings.models import Consent, ConsentText, Meeting, Participant, ParticipantSession
 from meetings.signals import consent_withdrawn
 from platforms import registry
 from rooms.models import Room
@@ -75,11 +75,12 @@ def recording_allowed(meeting: Meeting, *, now: datetime | None = None) -> tuple
 def inside_or_entering(meeting: Meeting, *, now: datetime) -> QuerySet[Participant]:
     """People inside, people whom our page is letting in right now, and those of ours who knock."""
     knocking = meeting.waiting.open().exclude(user_id="").values("user_id")
+    gone_since = ParticipantSession.objects.filter(participant=OuterRef("pk"), left_at__gte=OuterRef("entered_at"))
     return (
         Participant.objects.filter(meeting=meeting, is_person=True)
         .filter(
             Q(sessions__joined_at__isnull=False, sessions__left_at__isnull=True)
-            | Q(entered_at__gt=now - ABOUT_TO_BE_IN)
+            | Q(entered_at__gt=now - ABOUT_TO_BE_IN) & ~Exists(gone_since)
             | Q(provider_user_id__in=knocking)
         )
         .distinct()
@@ -116,31 +117,20 @@ def withdraw(*, participant: Participant, now: datetime | None = None) -> None:
     with transaction.atomic():
         meeting = Meeting.objects.select_for_update(no_key=True).get(pk=participant.meeting_id)
         participant.refresh_from_db()
-        if participant.answer == Answer.WITHDRAWN:
-            return
-        if not record_answer_withdrawn(participant, now=now):
-            return
+        agreed = participant.consents.filter(answer=Answer.YES).last()
+        if agreed is None or participant.answer != Answer.YES:
+            return  # nothing is agreed to that could be taken back
+        Consent.objects.create(
+            participant=participant,
+            text=agreed.text,
+            policy=meeting.consent_policy,
+            answer=Answer.WITHDRAWN,
+            answered_at=now,
+        )
+        participant.answer = Answer.WITHDRAWN
+        participant.save(update_fields=["answer"])
         capture.reconcile(meeting, now=now)
         consent_withdrawn.send(sender=Meeting, meeting=meeting, participant=participant)
-
-
-def record_answer_withdrawn(participant: Participant, *, now: datetime) -> bool:
-    """The row of a withdrawal. False when this person was never asked and so never agreed."""
-    meeting = participant.meeting
-    if not is_asked(meeting) and not participant.consents.exists():
-        return False
-    last = participant.consents.last()
-    text = last.text if last is not None else ConsentText.version_of(text_for(meeting))
-    Consent.objects.create(
-        participant=participant,
-        text=text,
-        policy=meeting.consent_policy,
-        answer=Answer.WITHDRAWN,
-        answered_at=now,
-    )
-    participant.answer = Answer.WITHDRAWN
-    participant.save(update_fields=["answer"])
-    return True
 
 
 def _people(count: int) -> str:

@@ -8,13 +8,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from meetings import capture, presence
 from meetings.consent import ABOUT_TO_BE_IN
 from meetings.models import TWO_LOOKS, Capture, Meeting, latest
-from meetings.opening import OPENING_FOR, options_for
+from meetings.opening import OPENING_FOR, PROVIDER_OUTLIVES, options_for
 from platforms import registry
 from platforms.base import PlatformError
 from platforms.work import wake
@@ -58,7 +58,10 @@ def end_meeting(*, meeting: Meeting, reason: str, by: Any = None, now: datetime 
 
 def end_what_is_over(now: datetime) -> None:
     """Apply the end rules to every live meeting."""
-    for meeting in Meeting.objects.filter(status=Meeting.Status.OPEN):
+    nearly_over = Q(expires_at__lte=now + WARN_BEFORE)
+    empty = Q(empty_since__lte=now - timedelta(seconds=settings.EMPTY_GRACE_S))
+    unused = Q(empty_since__isnull=True, opened_at__lte=now - NEVER_USED_AFTER)
+    for meeting in Meeting.objects.filter(nearly_over | empty | unused, status=Meeting.Status.OPEN):
         if meeting.is_over(now):
             end_meeting(meeting=meeting, reason=Reason.LIMIT, now=now)
         elif _is_left(meeting, now):
@@ -92,6 +95,8 @@ def _was_never_used(meeting: Meeting, now: datetime) -> bool:
     opened_at = meeting.opened_at or meeting.created_at
     if now - opened_at < NEVER_USED_AFTER or meeting.sessions.people().exists():
         return False
+    if meeting.session_seen_at is not None:
+        return False  # the provider saw people, though their events never reached us
     return not _somebody_is_coming(meeting, now) and _presence_agrees(meeting, opened_at, now)
 
 
@@ -101,8 +106,7 @@ def _somebody_is_coming(meeting: Meeting, now: datetime) -> bool:
 
 def _presence_agrees(meeting: Meeting, since: datetime, now: datetime) -> bool:
     if not registry.get(meeting.platform).capabilities.presence:
-        # all that can be known: a call session that the provider saw open since then
-        return meeting.session_seen_at is None or meeting.session_seen_at <= max(since, now - 2 * presence.LOOK_DEARLY)
+        return True
     first, second = meeting.presence_before_at, meeting.presence_checked_at
     if first is None or second is None:
         return False
@@ -144,10 +148,20 @@ def close_at_provider(meeting_id: Any, *, now: datetime | None = None) -> None:
             _stop_recording(meeting)
             adapter.end_room(room)
     except PlatformError as error:
+        if meeting.expires_at is not None and now > meeting.expires_at + 2 * PROVIDER_OUTLIVES:
+            logger.warning("room of meeting %s left to its own expiry: %s", meeting.pk, type(error).__name__)
+            _note_closed(meeting, now)
+            return
         wait = min(timedelta(seconds=5) * 2 ** min(meeting.close_attempts, 10), LONGEST_CLOSE_WAIT)
         Meeting.objects.filter(pk=meeting.pk).update(close_due_at=now + wait)
         logger.warning("room of meeting %s not closed: %s", meeting.pk, type(error).__name__)
         return
+    _note_closed(meeting, now)
+    logger.info("room of meeting %s closed at %s", meeting.pk, meeting.platform)
+
+
+def _note_closed(meeting: Meeting, now: datetime) -> None:
+    """Where there is no room, nothing records."""
     with transaction.atomic():
         meeting = capture.locked(meeting)
         meeting.closed_at_provider_at = now
@@ -157,7 +171,6 @@ def close_at_provider(meeting_id: Any, *, now: datetime | None = None) -> None:
             running.stopped_at = latest(running.stopped_at, running.started_at, now)
             running.settle()
             running.save(update_fields=capture.FACTS)
-    logger.info("room of meeting %s closed at %s", meeting.pk, meeting.platform)
 
 
 def _stop_recording(meeting: Meeting) -> None:

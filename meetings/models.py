@@ -433,6 +433,7 @@ class Capture(Work):
     ready_at = models.DateTimeField(null=True, help_text="The provider has the finished recording.")
     #: stopped for want of consent: an automatic recording starts again when everybody agrees
     may_resume = models.BooleanField(default=False)
+    is_automatic = models.BooleanField(default=False, help_text="Started by the room's trigger, not by a host.")
 
     objects = CaptureQuerySet.as_manager()
 
@@ -451,13 +452,18 @@ class Capture(Work):
     def __str__(self) -> str:
         return f"{self.meeting}: {self.get_state_display()}"
 
+    @property
+    def runs_late(self) -> bool:
+        """It began after it had been given up, and nobody has seen the end of it."""
+        over = latest(self.stopped_at, self.failed_at)
+        return bool(over and self.started_at and self.started_at > over and not self.ready_at)
+
     def settle(self) -> None:
         """Derive ``state`` from the facts, whatever order they came in."""
-        over = latest(self.stopped_at, self.failed_at)
         if self.ready_at:
             self.state = self.State.OFF
-        elif over and self.started_at and self.started_at > over:
-            self.state = self.State.STOPPING  # it began after we had given it up
+        elif self.runs_late:
+            self.state = self.State.STOPPING
         elif self.failed_at:
             self.state = self.State.FAILED
         elif self.stopped_at:

@@ -17,6 +17,6 @@ def end_meetings(now: datetime) -> None:
     lifecycle.wake_closing(now)
 
 
-@periodic(every_s=5)
+@periodic(every_s=10)
 def reconcile_captures(now: datetime) -> None:
     capture.reconcile_all(now)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from meetings import capture
@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY = timedelta(seconds=20)
 #: Daily asks for at most one look in 15 seconds
 LOOK_AGAIN = TWO_LOOKS
-#: where a look costs a request per room, rooms are looked at less often, and only when it matters
-LOOK_DEARLY = timedelta(seconds=60)
+#: where a look costs a request per room, rooms are looked at only when it matters
+LOOK_DEARLY_AFTER = timedelta(minutes=25)
 
 
 # -- events ---------------------------------------------------------------------
@@ -228,8 +228,11 @@ def note_presence(meeting: Meeting, presence: RoomPresence, *, now: datetime | N
         capture.reconcile(meeting, now=now)
 
 
-def _worth_a_request(live: object, now: datetime):  # type: ignore[no-untyped-def]
-    return live
+def _worth_a_request(live: QuerySet[Meeting], now: datetime) -> QuerySet[Meeting]:
+    """Where a look costs one request per room and cannot tell who is inside: rooms about to be closed as never used
+    although people may be in them whose events did not reach us."""
+    people = ParticipantSession.objects.filter(meeting=OuterRef("pk")).people()
+    return live.filter(session_seen_at__isnull=True, opened_at__lte=now - LOOK_DEARLY_AFTER).exclude(Exists(people))
 
 
 def _is_time(platform: str, meetings: list[Meeting], now: datetime) -> bool:

@@ -64,8 +64,7 @@ def _take_in_recording(event: RecordingStarted | RecordingReady | RecordingFaile
             if row is None and meeting is not None:
                 row = _of_the_provider(meeting, event.recording_id)
             if row is not None:
-                capture.locked(row.meeting)
-                row.refresh_from_db()
+                row = capture.of_meeting_locked(row)
                 capture.note_started(row, recording_id=event.recording_id, at=event.occurred_at)
         case RecordingReady():
             ended_at = event.occurred_at
@@ -84,8 +83,7 @@ def _take_in_recording(event: RecordingStarted | RecordingReady | RecordingFaile
                 name = event.recording_id or event.instance_id or event.occurred_at.isoformat()
                 row = _of_the_provider(meeting, name)
             if row is not None:
-                capture.locked(row.meeting)
-                row.refresh_from_db()
+                row = capture.of_meeting_locked(row)
                 capture.note_failed(row, message=event.message, at=event.occurred_at)
     if row is None:
         return _rows(meeting) if meeting is not None else []
@@ -125,4 +123,7 @@ def _ask_for_a_look(meeting: Meeting, event: Event) -> None:
 
 
 def _rows(*rows: models.Model) -> Touched:
-    return [(row._meta.label, str(row.pk)) for row in rows]
+    """The rows, and beside a meeting its room: staff look for a room's events, and for an event's room."""
+    touched = [(row._meta.label, str(row.pk)) for row in rows]
+    rooms = {row.room_id for row in rows if isinstance(row, Meeting)}
+    return touched + [("rooms.Room", str(pk)) for pk in sorted(rooms)]
