@@ -98,7 +98,7 @@ def make_blueprint(daily: DailyCalls, calls: Calls) -> Blueprint:
             if value is not None and (not isinstance(value, int | float) or isinstance(value, bool)):
                 return f"property '{name}' must be a number"
         for name in BOOLEANS & set(properties):
-            if not isinstance(properties[name], bool):
+            if properties[name] is not None and not isinstance(properties[name], bool):
                 return f"property '{name}' must be a boolean"
         if properties.get("exp") is not None and properties["exp"] <= clock.now():
             return f"exp was set to a time in the past: {properties['exp']}"

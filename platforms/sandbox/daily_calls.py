@@ -253,7 +253,7 @@ class DailyCalls(Provider):
             if self.recorder.running(room["id"], DEFAULT_INSTANCE) or not person["owner"]:
                 return
             session = self.live_session(room["id"])
-            asked = {"type": "cloud", "instance_id": DEFAULT_INSTANCE, "layout": {"preset": "default"}}
+            asked: Doc = {"type": "cloud", "instance_id": DEFAULT_INSTANCE, "layout": {"preset": "default"}}
             asked |= {"started_by": person["id"], "max_duration_s": MAX_RECORDING_S}
             self.recorder.start(room, asked | {"meeting": session["id"] if session else None})
 

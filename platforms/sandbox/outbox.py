@@ -66,23 +66,24 @@ class Outbox:
         self._wake.set()
 
     def _queue(self, platform: str, event: Doc, room: str, *, state: str, why: str, due_at: float) -> None:
-        self.store.put(
-            "delivery",
-            {
-                "id": uuid.uuid4().hex,
-                "room": room,
-                "state": state,
-                "platform": platform,
-                "event_id": event["id"],
-                "type": event["type"],
-                "body": json.dumps(event, separators=(",", ":"), ensure_ascii=False),
-                "created_at": self.clock.now(),
-                "due_at": due_at,
-                "attempts": 0,
-                "status": None,
-                "why": why,
-            },
-        )
+        delivery: Doc = {
+            "id": uuid.uuid4().hex,
+            "room": room,
+            "state": state,
+            "platform": platform,
+            "event_id": event["id"],
+            "type": event["type"],
+            "body": json.dumps(event, separators=(",", ":"), ensure_ascii=False),
+            "created_at": self.clock.now(),
+            "due_at": due_at,
+            "attempts": 0,
+            "status": None,
+            "why": why,
+        }
+        # What happens while nobody listens is told to nobody, even if somebody does a moment later.
+        if self.rules[platform].target(delivery) is None:
+            delivery["state"] = "dropped"
+        self.store.put("delivery", delivery)
 
     # -- out
 
@@ -98,7 +99,8 @@ class Outbox:
                     group, held = held[:size], held[size:]
                     last = max(each["due_at"] for each in group)
                     for place, delivery in enumerate(reversed(group)):
-                        self.store.put("delivery", {**delivery, "state": "queued", "due_at": last + place / 1000})
+                        due_at = last - (len(group) - place) / 1e6
+                        self.store.put("delivery", {**delivery, "state": "queued", "due_at": due_at})
 
     def deliver_due(self, platform: str) -> int:
         """Try every delivery that is due, in order of its time. Returns how many were tried."""
