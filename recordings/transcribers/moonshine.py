@@ -22,6 +22,9 @@ from recordings.transcribers.base import (
     primary,
 )
 
+#: silence before each piece: the library's voice detector remembers the piece before, and a piece without silence ahead
+#: of it would be heard differently depending on that (measured: 7.6 % wrong words the first time, 11.8 % afterwards)
+LEAD_MS = 1000
 SHORTEST_S = 0.2  #: it hears words in shorter noises
 
 _lock = threading.Lock()  # one model per process, one piece at a time: the machine's cores are its own limit
@@ -43,11 +46,12 @@ class MoonshineTranscriber(Transcriber):
     def segments(self, pieces: Iterator[Piece], language: str) -> Iterator[Segment]:
         for piece in pieces:
             lines = [line for line in _lines(piece) if line.text.strip() and line.duration >= SHORTEST_S]
-            starts = [piece.start_ms + round(line.start_time * 1000) for line in lines]
+            zero = piece.start_ms - LEAD_MS
+            starts = [max(zero + round(line.start_time * 1000), piece.start_ms) for line in lines]
             # its lines overlap by a tenth of a second or so: each ends where the next begins
-            limits = [*starts[1:], piece.end_ms]
-            for line, start, limit in zip(lines, starts, limits, strict=False):
-                end = min(start + round(line.duration * 1000), limit)
+            limits = [*starts[1:], piece.end_ms][: len(lines)]
+            for line, start, limit in zip(lines, starts, limits, strict=True):
+                end = min(zero + round((line.start_time + line.duration) * 1000), limit)
                 yield Segment(start, max(end, start), " ".join(line.text.split()))
 
     def problems(self) -> list[Problem]:
@@ -74,7 +78,7 @@ class MoonshineTranscriber(Transcriber):
 def _lines(piece: Piece) -> list[Any]:
     from moonshine_voice.errors import MoonshineError
 
-    sound = (piece.samples.astype("float32") / 32768.0).tolist()
+    sound = [0.0] * (LEAD_MS * SAMPLE_RATE // 1000) + (piece.samples.astype("float32") / 32768.0).tolist()
     with _lock:
         try:
             return _model().transcribe_without_streaming(sound, SAMPLE_RATE).lines
