@@ -58,11 +58,18 @@ class Group:
         self.stop()
 
     def start(
-        self, name: str, command: Sequence[str], environ: Mapping[str, str], *, service: bool = False
+        self,
+        name: str,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        *,
+        service: bool = False,
+        own_group: bool = False,
     ) -> subprocess.Popen[bytes]:
         """Start a program that has to run until we stop.
 
-        Others lean on a ``service``: it is stopped last, and the terminal's Ctrl-C does not reach it.
+        Others lean on a ``service``: it is stopped last. ``own_group`` keeps the terminal's Ctrl-C from a program that
+        listens to it by itself; ours comes as SIGTERM, once and in order.
         """
         us = os.getpid()
 
@@ -80,7 +87,7 @@ class Group:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             preexec_fn=in_child,
-            process_group=0 if service else None,
+            process_group=0 if service or own_group else None,
         )
         self._running[name] = process
         if service:

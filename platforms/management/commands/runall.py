@@ -68,8 +68,17 @@ class Command(BaseCommand):
 
         group.start("web", [*MANAGE, "serve", "--skip-checks"], environ)
         # a job that is still running after 5 s is taken up again at the next start
-        worker = ["rundramatiq", "--skip-checks", "--processes", "2", "--threads", "4", "--worker-shutdown-timeout", "5000"]
-        group.start("worker", [*MANAGE, *worker], environ)
+        worker = [
+            "rundramatiq",
+            "--skip-checks",
+            "--processes",
+            "2",
+            "--threads",
+            "4",
+            "--worker-shutdown-timeout",
+            "5000",
+        ]
+        group.start("worker", [*MANAGE, *worker], environ, own_group=True)
         group.start("sweeper", [*MANAGE, "sweep", "--loop", "--skip-checks"], environ)
 
         wait_until(group, lambda: web_answers(settings.PORT), "the web server")
