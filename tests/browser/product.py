@@ -140,7 +140,7 @@ class Guest:
                 f"--use-file-for-fake-audio-capture={voice}%noloop",
             ],
         )
-        page = browser.new_page(viewport={"width": 1100, "height": 800})
+        page = browser.new_context(viewport={"width": 1100, "height": 800}).new_page()
         page.add_init_script(
             "document.addEventListener('join', (e) => {"
             " if (e.target.localName === 'whereby-embed') window.sdkSaidJoin = true; }, true)"
