@@ -79,15 +79,22 @@ def declined(room: Room) -> Notice:
 
 
 def _over(
-    title: str, sentence: str, *, action: str = "Try again", status: int = 200, retry_after_s: int | None = None,
-    shape: str = "stop", detail: str = "",
+    title: str,
+    sentence: str,
+    *,
+    action: str = "Try again",
+    status: int = 200,
+    retry_after_s: int | None = None,
+    shape: str = "stop",
+    detail: str = "",
+    straight_in: bool = False,
 ) -> Callable[[Room, Meeting | None], Notice]:
     def notice(room: Room, meeting: Meeting | None) -> Notice:
         return Notice(
             title=title,
             sentence=sentence,
             action=action,
-            url=room.get_absolute_url(),
+            url=reverse("call", args=[room.slug]) if straight_in else room.get_absolute_url(),
             status=status,
             retry_after_s=retry_after_s,
             shape=shape,
@@ -109,9 +116,7 @@ def _ended(room: Room, meeting: Meeting | None) -> Notice:
 
 #: last part of ``/rooms/<slug>/out/…/`` → its page. The words are those of the page scripts' ``left``.
 OUT: dict[str, Callable[[Room, Meeting | None], Notice]] = {
-    "declined": _over(
-        "You were not let in", "The host answered your knock with no.", action="Knock again", status=403
-    ),
+    "declined": _over("You were not let in", "The host answered your knock with no.", action="Knock again", status=403),
     "no-answer": _over("Nobody answered", "No host has answered your knock.", action="Knock again", shape="wait"),
     "full": _over(
         "The meeting is full",
@@ -123,13 +128,25 @@ OUT: dict[str, Callable[[Room, Meeting | None], Notice]] = {
         "You were removed", "A host has taken you out of the meeting.", action="Back to the room", status=403
     ),
     "expired": _over(
-        "Your place has expired", "You were away too long; come in again to go on.", action="Come in again", status=410
+        "Your place has expired",
+        "You were away too long; come in again to go on.",
+        action="Come in again",
+        status=410,
+        straight_in=True,
+    ),
+    "connection": _over(
+        "The connection was lost",
+        "The meeting goes on without you until you are back.",
+        action="Come in again",
+        shape="wait",
+        straight_in=True,
     ),
     "elsewhere": _over(
         "You are in this meeting in another tab",
         "The meeting goes on in the other tab or on the other device.",
         action="Use it here instead",
         status=409,
+        straight_in=True,
         shape="info",
     ),
     "browser": _over(
@@ -142,6 +159,7 @@ OUT: dict[str, Callable[[Room, Meeting | None], Notice]] = {
         "Your camera and microphone are blocked",
         "You can join and listen all the same.",
         action="Join without them",
+        straight_in=True,
         shape="info",
         detail="To be heard and seen, choose “allow” at the camera sign in the address bar, then reload the page.",
     ),

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from meetings.models import Meeting
+from meetings.state import RECORDING
 from meetings.visits import seen_rooms
 from rooms.models import Room
 
@@ -40,23 +41,26 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def _doors(rooms: list[Room], *, own_ids: set[int]) -> list[Door]:
-    inside = Q(
-        sessions__joined_at__isnull=False, sessions__left_at__isnull=True, sessions__participant__is_person=True
+    inside = Q(sessions__joined_at__isnull=False, sessions__left_at__isnull=True, sessions__participant__is_person=True)
+    live = (
+        Meeting.objects.filter(room__in=rooms, status=Meeting.Status.OPEN)
+        .values("room_id")
+        .annotate(
+            people=Count("sessions__participant", filter=inside, distinct=True),
+            running=Count("captures", filter=Q(captures__state__in=RECORDING), distinct=True),
+        )
+        .order_by()
     )
-    live = Meeting.objects.filter(room__in=rooms, status=Meeting.Status.OPEN).annotate(
-        people=Count("sessions__participant", filter=inside, distinct=True),
-        running=Count("captures", filter=Q(captures__state__in=["on", "stopping"]), distinct=True),
-    )
-    by_room = {meeting.room_id: meeting for meeting in live}
+    by_room = {meeting["room_id"]: meeting for meeting in live}
     doors = []
     for room in rooms:
-        meeting = by_room.get(room.pk)
+        meeting = by_room.get(room.pk, {"people": 0, "running": 0})
         doors.append(
             Door(
                 room=room,
-                is_live=meeting is not None and meeting.people > 0,
-                people=meeting.people if meeting else 0,
-                recording=bool(meeting and meeting.running),
+                is_live=meeting["people"] > 0,
+                people=meeting["people"],
+                recording=meeting["running"] > 0,
                 by_link=room.pk not in own_ids,
             )
         )

@@ -163,5 +163,3 @@ def see_other(url: str) -> HttpResponse:
     response = redirect(url)
     response.status_code = 303
     return response
-
-

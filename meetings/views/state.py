@@ -63,5 +63,3 @@ def report(request: HttpRequest, slug: str) -> HttpResponse:
     if not registry.get(participant.meeting.platform).capabilities.server_recording:
         capture.report_from_page(meeting=participant.meeting, recording=recording)
     return _json({"ok": True})
-
-

@@ -73,7 +73,9 @@ function showKnockers(people) {
       const item = document.createElement("li");
       const name = document.createElement("span");
       name.textContent = person.name || "Somebody without a name";
-      item.append(name, button(`Let in`, name, person.admit), button("Refuse", name, person.refuse));
+      item.append(name);
+      if (person.admit) item.append(button("Let in", name, person.admit));
+      if (person.refuse) item.append(button("Refuse", name, person.refuse));
       return item;
     }),
   );
@@ -88,7 +90,7 @@ function button(label, name, press) {
   whom.className = "visually-hidden";
   whom.textContent = ` ${name.textContent}`;
   element.append(whom);
-  element.addEventListener("click", () => press?.());
+  element.addEventListener("click", () => press());
   return element;
 }
 
@@ -127,6 +129,7 @@ for (const form of document.querySelectorAll("form[data-quiet]")) {
       asked = true;
       for (const radio of document.querySelectorAll("#answer-form input[name=answer]")) {
         radio.checked = radio.value === body.get("answer");
+        if (radio.checked) byId("my-answer").textContent = radio.labels[0].textContent;
       }
     }
     if (form.id === "ask-form") dialog.close();
@@ -158,6 +161,18 @@ byId("leave").addEventListener("click", async (event) => {
     go(data.urls.after);
   }
 });
+
+// a link into something folded opens it
+function unfold() {
+  const target = location.hash && document.querySelector(`[id="${CSS.escape(location.hash.slice(1))}"]`);
+  const folded = target && target.closest("details");
+  if (folded) {
+    folded.open = true;
+    target.focus();
+  }
+}
+addEventListener("hashchange", unfold);
+for (const link of document.querySelectorAll(".skip a")) link.addEventListener("click", () => setTimeout(unfold));
 
 // -- polling: reads the state, changes words, never the frame ----------------------------------------------------------
 
@@ -238,9 +253,9 @@ const on = {
   },
   knocking: showKnockers,
   problem(kind, message) {
-    const box = byId(kind);
-    if (["camera", "connection"].includes(kind)) {
-      box.hidden = false;
+    if (kind === "camera" || kind === "connection") {
+      if (message) byId(kind).querySelector(".what").textContent = message;
+      byId(kind).hidden = false;
       return;
     }
     if (kind in data.urls.out) go(data.urls.out[kind]);
