@@ -7,7 +7,5 @@ class PlatformsConfig(AppConfig):
     verbose_name = "Platforms"
 
     def ready(self) -> None:
-        from platforms import checks  # noqa: F401
-
-        # every process knows all actors (it wakes them by name), all periodic jobs and all readiness checks
-        autodiscover_modules("tasks", "periodic", "health")
+        # every process knows all actors (it wakes them by name), periodic jobs, system and readiness checks
+        autodiscover_modules("tasks", "periodic", "checks", "health")

@@ -305,6 +305,13 @@ class Adapter(ABC):
         ``headers`` has case-insensitive look-up. Raises ``DeliveryRejected``.
         """
 
+    def sign(self, body: bytes) -> Mapping[str, str] | None:
+        """The headers that the provider would send with ``body`` now, signed with our newest secret; None without one.
+
+        For ``doctor``, which knocks at our own door, and for the demo.
+        """
+        return None
+
     @abstractmethod
     def describe(self, body: bytes) -> Envelope: ...
 

@@ -1,1 +1,107 @@
-"""Settings mistakes, told before they hurt."""
+"""Settings mistakes, told before they hurt. Each names its variable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
+from django.http.request import validate_host
+
+from platforms import registry
+from platforms.base import Problem
+from reflector_project.broker import broker_problem
+
+
+def messages(problems: Iterable[Problem], *, label: str) -> Iterator[CheckMessage]:
+    """Problems as check messages ``<label>.E001`` and, where not fatal, ``<label>.W001``."""
+    for problem in problems:
+        words = problem.message
+        if problem.variable not in words:
+            words = f"{problem.variable}: {words}"
+        kind, number = (Error, "E001") if problem.fatal else (Warning, "W001")
+        yield kind(words, hint=problem.hint or None, id=f"{label}.{number}")
+
+
+@register(Tags.compatibility)
+def platforms_are_set_up(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    for adapter in registry.adapters().values():
+        problems = adapter.problems()
+        found += messages(problems, label="platforms")
+        if not adapter.configured and not problems:
+            found.append(
+                Info(
+                    f"{adapter.label} is not configured: no room can meet there.",
+                    hint=f"Set {', '.join(adapter.required)}.",
+                    id="platforms.I001",
+                )
+            )
+    return found + _default_platform()
+
+
+def _default_platform() -> list[CheckMessage]:
+    slug = registry.default_platform()
+    known = registry.adapters()
+    if slug not in known:
+        hint = f"One of: {', '.join(known)}."
+        return [Error(f"DEFAULT_PLATFORM is {slug!r}, which is no platform.", hint=hint, id="platforms.E002")]
+    others = [adapter.slug for adapter in registry.configured()]
+    if others and slug not in others:
+        return [
+            Warning(
+                f"DEFAULT_PLATFORM is {slug!r}, which is not configured: new rooms cannot open.",
+                hint=f"Configure {known[slug].label}, or set DEFAULT_PLATFORM={others[0]}.",
+                id="platforms.W002",
+            )
+        ]
+    return []
+
+
+@register(Tags.compatibility)
+def addresses_are_right(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if settings.BROKER_URL and (wrong := broker_problem(settings.BROKER_URL)):
+        found.append(Error(f"BROKER_URL {wrong}.", hint="redis://127.0.0.1:6379/0", id="platforms.E003"))
+    try:
+        parts = urlsplit(settings.PUBLIC_URL)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment or parts.path.strip("/"):
+        hint = "The address that browsers and webhook senders use, such as https://rooms.example.org"
+        return [*found, Error("PUBLIC_URL is not the address of a site.", hint=hint, id="platforms.E004")]
+    local = host == "localhost" or host.startswith("127.") or host == "::1"
+    if parts.scheme == "http" and not local and not settings.DEBUG:
+        found.append(
+            Warning(
+                "PUBLIC_URL is not https: browsers give camera and microphone to https only.",
+                hint="Put a proxy with TLS in front and set PUBLIC_URL=https://…, BEHIND_PROXY=true.",
+                id="platforms.W004",
+            )
+        )
+    allowed = settings.ALLOWED_HOSTS or ([".localhost", "127.0.0.1", "[::1]"] if settings.DEBUG else [])
+    if not validate_host(f"[{host}]" if ":" in host else host, allowed):
+        found.append(
+            Error(
+                f"ALLOWED_HOSTS does not hold {host}, the host of PUBLIC_URL: every webhook would be answered 400.",
+                hint=f"Add {host} to ALLOWED_HOSTS.",
+                id="platforms.E005",
+            )
+        )
+    return found
+
+
+@register(Tags.compatibility)
+def durations_are_possible(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if not 0 < settings.MEETING_HOURS <= 24 * 7:
+        hint = "Hours after which a meeting ends; 8 is usual."
+        found.append(Error("MEETING_HOURS is not between 0 and 168.", hint=hint, id="platforms.E006"))
+    if not settings.EMPTY_GRACE_S >= 0:
+        hint = "Seconds that an empty meeting waits for somebody to come back; 120 is usual."
+        found.append(Error("EMPTY_GRACE_S is negative.", hint=hint, id="platforms.E007"))
+    return found

@@ -45,9 +45,9 @@ class Sweeper:
         if not self._take(SWEEPER, now):
             return None
         try:
-            failed = [] if self._wake(now) else ["waking due work"]
-            for job in jobs():
-                if self._take_job(job, now, even_if_early=every_job) and not self._run(job, now):
+            failed = []
+            for job in all_jobs() if every_job else self._due(now):
+                if self._take_job(job, now) and not self._run(job, now):
                     failed.append(job.name)
             return failed
         finally:
@@ -80,9 +80,8 @@ class Sweeper:
             self._renew_jobs(now)
         if self._renewed_at is None:
             return
-        self._wake(now)
-        for job in jobs():
-            if job.name not in self._running and self._take_job(job, now):
+        for job in self._due(now):
+            if self._take_job(job, now):
                 thread = threading.Thread(target=self._run_in_thread, args=(job, now), name=job.name, daemon=True)
                 self._running[job.name] = thread
                 thread.start()
@@ -98,21 +97,31 @@ class Sweeper:
         _, created = Heartbeat.objects.get_or_create(name=name, defaults=changed)
         return created
 
-    def _take_job(self, job: Job, now: datetime, *, even_if_early: bool = False) -> bool:
-        """Take a job's lease if it is free and the job's time has come."""
-        name = _row_of(job)
-        Heartbeat.objects.get_or_create(name=name)
+    def _due(self, now: datetime) -> list[Job]:
+        """Jobs whose time has come and that nobody runs, by one look at their rows."""
+        rows = {row.name: row for row in Heartbeat.objects.filter(name__startswith="job:").defer("state")}
+
+        def is_due(job: Job) -> bool:
+            row = rows.get(_row_of(job))
+            if row is None or row.beat_at is None:
+                return True
+            is_free = row.held_until is None or row.held_until <= now
+            return is_free and row.beat_at <= now - timedelta(seconds=job.every_s)
+
+        return [job for job in all_jobs() if job.name not in self._running and is_due(job)]
+
+    def _take_job(self, job: Job, now: datetime) -> bool:
+        """Take a job's lease if it is still free."""
+        Heartbeat.objects.get_or_create(name=_row_of(job))
         free = Q(held_until__isnull=True) | Q(held_until__lte=now)
-        time_has_come = Q(beat_at__isnull=True) | Q(beat_at__lte=now - timedelta(seconds=job.every_s))
-        mine = Heartbeat.objects.filter(free, name=name)
-        if not even_if_early:
-            mine = mine.filter(time_has_come)
-        return bool(mine.update(holder=self.holder, held_until=now + LEASE, beat_at=now))
+        return bool(
+            Heartbeat.objects.filter(free, name=_row_of(job)).update(
+                holder=self.holder, held_until=now + LEASE, beat_at=now
+            )
+        )
 
     def _renew_jobs(self, now: datetime) -> None:
-        self._running = {name: thread for name, thread in self._running.items() if thread.is_alive()}
-        if self._running:
-            names = [f"job:{name}" for name in self._running]
+        if names := [f"job:{name}" for name in list(self._running)]:
             Heartbeat.objects.filter(name__in=names, holder=self.holder, held_until__isnull=False).update(
                 held_until=now + LEASE
             )
@@ -127,17 +136,7 @@ class Sweeper:
         except DatabaseTrouble:
             logger.warning("left without releasing the lease; another sweeper takes over in %s s", LEASE.seconds)
 
-    # work and jobs
-
-    def _wake(self, now: datetime) -> bool:
-        try:
-            wake_due(now=now)
-        except DatabaseTrouble:
-            raise
-        except Exception:  # noqa: BLE001  whatever is wrong with one kind of work, the jobs still run
-            logger.exception("due work could not be woken")
-            return False
-        return True
+    # jobs
 
     def _run_in_thread(self, job: Job, now: datetime) -> None:
         try:
@@ -161,6 +160,11 @@ class Sweeper:
         except DatabaseTrouble as trouble:
             logger.warning("the outcome of job %s was not recorded: %s", job.name, type(trouble).__name__)
         return not error
+
+
+def all_jobs() -> list[Job]:
+    """Waking due work is a job like the others: a broker that is frozen must not cost the sweeper its lease."""
+    return [Job("platforms.work.wake_due", TICK_S / 2, lambda now: wake_due(now=now) and None), *jobs()]
 
 
 def _row_of(job: Job) -> str:

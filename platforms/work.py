@@ -26,6 +26,7 @@ from django.db import DatabaseError, close_old_connections, connections, models,
 from django.db.models import F, Q
 from django.utils import timezone
 from dramatiq.middleware import Interrupt, Shutdown
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ BROKER_TROUBLE = (
     dramatiq.errors.BrokerConnectionError,
     redis.exceptions.RedisError,
     pika.exceptions.AMQPError,
+    AMQPConnectorException,
     OSError,
 )
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from reflector_project.broker import broker_and_options
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("VAR_DIR", BASE_DIR / "var"))
 
@@ -133,18 +135,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 EMBEDDED_BROKER_PORT = env.int("EMBEDDED_BROKER_PORT", default=6399)
 BROKER_URL = env.str("BROKER_URL", default="")
-_broker_url = BROKER_URL or f"redis://127.0.0.1:{EMBEDDED_BROKER_PORT}/0"
-if _broker_url.startswith("amqp"):
-    _broker = "dramatiq.brokers.rabbitmq.RabbitmqBroker"
-    _broker_options: dict[str, object] = {"url": _broker_url, "confirm_delivery": True}
-elif _broker_url.startswith("stub"):  # unit tests: messages stay in this process
-    _broker = "dramatiq.brokers.stub.StubBroker"
-    _broker_options = {}
-else:
-    _broker = "dramatiq.brokers.redis.RedisBroker"
-    # time-outs are read from the URL only: redis-py makes its connection pool from it
-    _broker_url += ("&" if "?" in _broker_url else "?") + "socket_connect_timeout=2&socket_timeout=5"
-    _broker_options = {"url": _broker_url, "maintenance_chance": 100_000, "heartbeat_timeout": 15_000}
+_broker, _broker_options = broker_and_options(BROKER_URL or f"redis://127.0.0.1:{EMBEDDED_BROKER_PORT}/0")
 DRAMATIQ_BROKER = {
     "BROKER": _broker,
     "OPTIONS": _broker_options,

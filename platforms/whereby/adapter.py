@@ -220,6 +220,13 @@ class WherebyAdapter(Adapter):
             raise DeliveryRejected("wrong signature")
         return signed_at(timestamp, self._now())
 
+    def sign(self, body: bytes) -> Mapping[str, str] | None:
+        if not self._secrets:
+            return None
+        timestamp = int(self._now().timestamp())
+        digest = hmac.new(self._secrets[0], f"{timestamp}.".encode() + body, sha256).hexdigest()
+        return {"Whereby-Signature": f"t={timestamp},v1={digest}"}
+
     def describe(self, body: bytes) -> Envelope:
         return events.describe(body)
 

@@ -119,7 +119,8 @@ def test_a_job_that_hangs_holds_up_nobody(monkeypatch):
     monkeypatch.setattr(periodic, "_jobs", jobs)
     monkeypatch.setattr(sweeping, "TICK_S", 0.02)
     stop = threading.Event()
-    loop = threading.Thread(target=Sweeper().loop, args=(stop,))
+    sweeper = Sweeper()
+    loop = threading.Thread(target=sweeper.loop, args=(stop,))
     loop.start()
     try:
         until(lambda: len(ran) >= 3)
@@ -128,4 +129,6 @@ def test_a_job_that_hangs_holds_up_nobody(monkeypatch):
         stop.set()
         release.set()
         loop.join(10)
+        for job in list(sweeper._running.values()):
+            job.join(10)
     assert Heartbeat.objects.get(name="sweeper").held_until is None, "it hands over when it leaves"

@@ -1,0 +1,143 @@
+"""System checks: every mistake is told by the name of its variable, as ``manage.py check`` does it."""
+
+import pytest
+from django.core import checks
+
+from reflector_project.broker import broker_and_options, broker_problem
+from tests.accounts_for_platforms import BOTH, ONLY_WHEREBY
+
+NAMES = {
+    checks.ERROR: "error",
+    checks.WARNING: "warning",
+    checks.INFO: "info",
+}
+
+
+@pytest.fixture
+def told(settings):
+    """Messages of our own checks as (level, id, text), with both platforms set up and ``changes`` made."""
+    settings.PLATFORM_ENVIRON = BOTH
+    settings.PUBLIC_URL = "https://testserver"
+
+    def check(**changes):
+        for name, value in changes.items():
+            setattr(settings, name, value)
+        return [
+            (NAMES[message.level], message.id, message.msg)
+            for message in checks.run_checks()
+            if message.id.startswith(("platforms.", "recordings."))
+        ]
+
+    return check
+
+
+def test_nothing_to_say_when_all_is_well(told):
+    assert told() == []
+
+
+@pytest.mark.parametrize(
+    "variable", ["WHEREBY_API_KEY", "WHEREBY_WEBHOOK_SECRET", "DAILY_API_KEY", "DAILY_WEBHOOK_SECRET"]
+)
+def test_a_half_filled_group_is_an_error_that_names_what_is_missing(told, variable):
+    found = told(PLATFORM_ENVIRON=BOTH | {variable: ""})
+    errors = [words for level, _, words in found if level == "error"]
+    assert len(errors) == 1
+    assert errors[0].startswith(variable)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("WHEREBY_API_URL", "api.whereby.dev"),
+        ("DAILY_API_URL", "ftp://api.daily.co"),
+        ("DAILY_WEBHOOK_SECRET", "not base64!"),
+        ("DAILY_SUBDOMAIN", "two words"),
+        ("DAILY_ROOM_URL_PATTERN", "https://x.daily.co/fixed"),
+        ("AWS_DAILY_ROLE_ARN", "role"),
+        ("AWS_DAILY_S3_BUCKET", "Not A Bucket"),
+    ],
+)
+def test_a_malformed_value_is_an_error_that_names_it(told, variable, value):
+    found = told(PLATFORM_ENVIRON=BOTH | {variable: value})
+    assert ("error", "platforms.E001") in [(level, number) for level, number, _ in found]
+    assert any(variable in words for _, _, words in found)
+
+
+def test_an_empty_group_is_only_an_info(told):
+    assert told(PLATFORM_ENVIRON=ONLY_WHEREBY) == [
+        ("info", "platforms.I001", "Daily is not configured: no room can meet there.")
+    ]
+
+
+def test_nothing_at_all_is_two_infos(told):
+    assert [level for level, _, _ in told(PLATFORM_ENVIRON={})] == ["info", "info"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "level", "number", "variable"),
+    [
+        ({"DEFAULT_PLATFORM": "zoom"}, "error", "platforms.E002", "DEFAULT_PLATFORM"),
+        ({"BROKER_URL": "localhost:6379"}, "error", "platforms.E003", "BROKER_URL"),
+        ({"PUBLIC_URL": "rooms.example.org"}, "error", "platforms.E004", "PUBLIC_URL"),
+        ({"PUBLIC_URL": "https://"}, "error", "platforms.E004", "PUBLIC_URL"),
+        ({"PUBLIC_URL": "https://testserver:port"}, "error", "platforms.E004", "PUBLIC_URL"),
+        ({"PUBLIC_URL": "https://testserver/sub/folder"}, "error", "platforms.E004", "PUBLIC_URL"),
+        ({"PUBLIC_URL": "https://elsewhere.example"}, "error", "platforms.E005", "ALLOWED_HOSTS"),
+        ({"PUBLIC_URL": "http://testserver"}, "warning", "platforms.W004", "PUBLIC_URL"),
+        ({"MEETING_HOURS": 0}, "error", "platforms.E006", "MEETING_HOURS"),
+        ({"MEETING_HOURS": -1}, "error", "platforms.E006", "MEETING_HOURS"),
+        ({"MEETING_HOURS": float("nan")}, "error", "platforms.E006", "MEETING_HOURS"),
+        ({"EMPTY_GRACE_S": -1}, "error", "platforms.E007", "EMPTY_GRACE_S"),
+        ({"MEDIA_STORAGE": "ftp://x"}, "error", "recordings.E002", "MEDIA_STORAGE"),
+        ({"TRANSCRIBER": "shorthand"}, "error", "recordings.E001", "TRANSCRIBER"),
+    ],
+)
+def test_each_mistake_once_by_name(told, changes, level, number, variable):
+    found = told(**changes)
+    assert [(one[0], one[1]) for one in found] == [(level, number)]
+    assert variable in found[0][2]
+
+
+def test_a_default_platform_that_is_not_configured_is_a_warning(told):
+    found = told(PLATFORM_ENVIRON=ONLY_WHEREBY, DEFAULT_PLATFORM="daily")
+    assert ("warning", "platforms.W002") in [(level, number) for level, number, _ in found]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1:6379/0",
+        "redis://:pass@redis/3",
+        "redis://redis",
+        "rediss://host:6380/0?ssl_cert_reqs=none",
+        "unix:///run/redis.sock?db=1",
+        "amqp://guest:guest@127.0.0.1:5672/vhost",
+        "amqps://host",
+        "stub://",
+    ],
+)
+def test_broker_urls_that_work(url):
+    assert broker_problem(url) == ""
+    path, options = broker_and_options(url)
+    broker = getattr(__import__(path.rpartition(".")[0], fromlist=["x"]), path.rpartition(".")[2])
+    broker(middleware=[], **options).close()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "localhost", "http://x", "redis://", "redis://h:port/0", "redis://h/zero", "amqp:///vhost", "unix://"]
+)
+def test_broker_urls_that_do_not(url):
+    assert broker_problem(url)
+    assert broker_and_options(url)[0].endswith("StubBroker"), "so that the check can be made at all"
+
+
+@pytest.mark.parametrize(
+    ("url", "completed"),
+    [
+        ("redis://h:6379/0", "redis://h:6379/0?socket_connect_timeout=2&socket_timeout=5"),
+        ("redis://h/0?socket_timeout=9", "redis://h/0?socket_timeout=9&socket_connect_timeout=2"),
+        ("amqp://h/v", "amqp://h/v?socket_timeout=3&stack_timeout=5&blocked_connection_timeout=10"),
+    ],
+)
+def test_a_frozen_broker_is_not_waited_for_long(url, completed):
+    assert broker_and_options(url)[1]["url"] == completed
