@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from meetings.models import Capture, Consent, Meeting, Participant, ParticipantSession
@@ -99,10 +99,7 @@ def together_s(stays: Iterable[ParticipantSession]) -> float:
 
 
 def _lines(items: Iterable[Any]) -> SafeString | str:
-    shown = format_html("")
-    for item in items:
-        shown = format_html("{}{}<br>", shown, item)
-    return shown or NOTHING
+    return format_html_join("", "{}<br>", ((item,) for item in items)) or NOTHING
 
 
 # -- a meeting -------------------------------------------------------------------------------------------------------

@@ -68,10 +68,10 @@ class RecordingAdmin(RunAgain, ReadOnlyAdmin):
     actions = ("run_selected_again",)
 
     def get_urls(self) -> list[URLPattern]:
-        media = path("<uuid:pk>/media/", self.admin_site.admin_view(self.media), name="recordings_recording_media")
-        return [media, self.again_url(), *super().get_urls()]
+        play = path("<uuid:pk>/media/", self.admin_site.admin_view(self.media_page), name="recordings_recording_media")
+        return [play, self.again_url(), *super().get_urls()]
 
-    def media(self, request: HttpRequest, pk: Any) -> HttpResponseBase:
+    def media_page(self, request: HttpRequest, pk: Any) -> HttpResponseBase:
         """The file itself, with ranges, or an address in our bucket that lives five minutes."""
         recording = self.get_object(request, str(pk))
         if recording is None or not self.has_view_permission(request, recording) or not _playable(recording):

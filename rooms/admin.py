@@ -4,29 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
-from django.db.models import Exists, OuterRef, QuerySet
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import DateTimeField, Exists, OuterRef, QuerySet
 from django.forms import ModelForm
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django_dramatiq.models import Task
 
 from platforms import registry
-from rooms.forms import NewRoomForm, RoomForm
+from rooms.forms import NewRoomForm, PeoplePicker, RoomForm
 from rooms.models import Move, Room
 from rooms.options import without_effect
 from rooms.services import label_of
 from rooms.staff import front, moving
 from rooms.staff.display import NOTHING, list_at, page_at, page_of, person, platform_badge, status_badge, when
 from rooms.staff.live import LIVE, live_meetings
-from rooms.staff.pages import Linked, ReadOnlyAdmin, Section, Table
+from rooms.staff.pages import Button, Linked, ReadOnlyAdmin, Section, Table
 
 admin.site.site_header = "Reflector rooms"
 admin.site.site_title = "Reflector rooms"
 admin.site.index_title = "What is going on"
+# its list stays empty here: work is a row of its own kind (see platforms.work), not a message
+admin.site.unregister(Task)
 
 LATEST = 10
 
@@ -64,7 +69,7 @@ class Archived(admin.SimpleListFilter):
 @admin.register(Room)
 class RoomAdmin(Linked, admin.ModelAdmin):
     form = RoomForm
-    list_display = ("name_and_state", "slug", "meets_on", "live_meeting", "people_inside", "move_it")
+    list_display = ("name_and_state", "meets_on", "live_meeting", "people_inside", "move_it")
     list_display_links = ("name_and_state",)
     list_filter = ("platform", LiveNow, Archived, "is_shared", "recording_type", "consent_policy")
     list_per_page = 100
@@ -97,10 +102,24 @@ class RoomAdmin(Linked, admin.ModelAdmin):
             kwargs["form"] = NewRoomForm
         return super().get_form(request, obj, change=change, **kwargs)
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if isinstance(db_field, DateTimeField):
+            # one native input: needs no script, and has a label
+            widget = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"})
+            field = db_field.formfield(widget=widget)
+            zone = timezone.localtime().tzname()
+            field.help_text = f"{field.help_text} In {zone}."
+            return field
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        kwargs["widget"] = PeoplePicker(db_field, self.admin_site, using=kwargs.get("using"))
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         first = ["name", "slug"] if obj else ["name", "slug", "starts_on"]
         return [
-            (None, {"fields": [*first, "logo", "opens_at", "archived_at"]}),
+            (None, {"fields": [*first, "logo", "opens_at"]}),
             ("People", {"fields": ["owner", "hosts", "members", "is_shared"]}),
             (
                 "In the call",
@@ -146,10 +165,9 @@ class RoomAdmin(Linked, admin.ModelAdmin):
         )
 
     @admin.display(description="room", ordering="name")
-    def name_and_state(self, room: Room) -> str | SafeString:
-        if room.archived_at is None:
-            return room.name
-        return format_html("{} {}", room.name, status_badge("archived", "off"))
+    def name_and_state(self, room: Room) -> SafeString:
+        state = status_badge("archived", "off") if room.archived_at else ""
+        return format_html('{} {}<span class="slug">{}</span>', room.name, state, room.slug)
 
     @admin.display(description="meets on", ordering="platform")
     def meets_on(self, room: Room) -> SafeString:
@@ -186,23 +204,40 @@ class RoomAdmin(Linked, admin.ModelAdmin):
 
     @admin.action(description="Archive", permissions=["change"])
     def archive(self, request: HttpRequest, queryset: QuerySet[Room]) -> None:
+        """A room with a live meeting is left alone: people are in it."""
         live = live_meetings(queryset.values_list("pk", flat=True))
+        total = queryset.count()  # before: the list may show only rooms that are in use
         rooms = list(queryset.filter(archived_at__isnull=True).exclude(pk__in=live))
-        for room in rooms:
-            room.archived_at = timezone.now()
-            room.save(update_fields=["archived_at"])
-            self.log_change(request, room, "Archived")
+        self._set_archived(request, rooms, timezone.now())
         skipped = f" ({len(live)} with a live meeting)" if live else ""
-        self.message_user(request, f"Archived {len(rooms)}, skipped {queryset.count() - len(rooms)}{skipped}.")
+        level = messages.SUCCESS if rooms else messages.WARNING
+        self.message_user(request, f"Archived {len(rooms)}, skipped {total - len(rooms)}{skipped}.", level)
 
     @admin.action(description="Take out of the archive", permissions=["change"])
     def restore(self, request: HttpRequest, queryset: QuerySet[Room]) -> None:
+        total = queryset.count()
         rooms = list(queryset.filter(archived_at__isnull=False))
+        self._set_archived(request, rooms, None)
+        self.message_user(request, f"Took {len(rooms)} out of the archive, skipped {total - len(rooms)}.")
+
+    def _set_archived(self, request: HttpRequest, rooms: list[Room], at: Any) -> None:
         for room in rooms:
-            room.archived_at = None
+            room.archived_at = at
             room.save(update_fields=["archived_at"])
-            self.log_change(request, room, "Taken out of the archive")
-        self.message_user(request, f"Took {len(rooms)} out of the archive, skipped {queryset.count() - len(rooms)}.")
+            self.log_change(request, room, "Archived" if at else "Taken out of the archive")
+
+    def archive_page(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The button on a room's page: into the archive, or out of it."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        rooms = Room.objects.filter(pk=pk)
+        room = rooms.first()
+        if room is None:
+            raise Http404("no such room")
+        (self.archive if room.archived_at is None else self.restore)(request, rooms)
+        return HttpResponseRedirect(reverse("admin:rooms_room_change", args=[pk]))
 
     # -- pages -------------------------------------------------------------------------------------------------------
 
@@ -212,6 +247,7 @@ class RoomAdmin(Linked, admin.ModelAdmin):
             path("find/", wrap(self.find_page), name="rooms_room_find"),
             path("move/", wrap(self.move_page), name="rooms_room_move"),
             path("undo/<uuid:batch>/", wrap(self.undo_page), name="rooms_room_undo"),
+            path("<int:pk>/archive/", wrap(self.archive_page), name="rooms_room_archive"),
             path("<int:pk>/logo/", wrap(self.logo_page), name="rooms_room_logo"),
             *super().get_urls(),
         ]
@@ -247,7 +283,12 @@ class RoomAdmin(Linked, admin.ModelAdmin):
 
     def _around(self, request: HttpRequest, room: Room) -> dict[str, Any]:
         """What a room's page shows besides its settings."""
-        may_move = self.has_change_permission(request, room) and room.archived_at is None
+        may_change = self.has_change_permission(request, room)
+        may_move = may_change and room.archived_at is None
+        put_away = Button(
+            url=reverse("admin:rooms_room_archive", args=[room.pk]),
+            text="Archive this room" if room.archived_at is None else "Take it out of the archive",
+        )
         latest = room.moves.select_related("actor").first()
         why = f"{latest.by_whom}: {latest.reason}" if latest else "since it was made"
         live = live_meetings([room.pk]).get(room.pk)
@@ -257,6 +298,8 @@ class RoomAdmin(Linked, admin.ModelAdmin):
             ("Next meeting opens on", platform_badge(room.platform)),
             ("Why", format_html("{} {}", why, when(latest.moved_at) if latest else "")),
         ]
+        if room.archived_at:
+            facts.append(("Archived", when(room.archived_at)))
         if live:
             facts.append(("Live meeting", self._live(room, live)))
         if lost := without_effect(room, room.platform):
@@ -265,12 +308,13 @@ class RoomAdmin(Linked, admin.ModelAdmin):
             "top": Section(
                 title="Where it meets",
                 facts=facts,
+                buttons=[put_away] if may_change else [],
                 links=[
                     _move_links(room, moving.targets(room.platform) if may_move else [], request.get_full_path()),
                     list_at("meetings.meeting", "All its meetings", **of_room),
                     list_at("meetings.participant", "People", **of_meeting),
                     list_at("recordings.recording", "Recordings", **of_meeting),
-                    list_at("platforms.webhookevent", "Webhook events", room=room.pk),
+                    list_at("platforms.webhookevent", "Webhook events", q=f'["rooms.Room", "{room.pk}"]'),
                 ],
             ),
             "sections": [_latest_meetings(room), _moves(room)],
@@ -286,7 +330,7 @@ class RoomAdmin(Linked, admin.ModelAdmin):
             live.people_in_words,
             when(live.created_at),
         )
-        stays = format_html(" It stays there until it ends.") if live.platform != room.platform else ""
+        stays = " It stays there until it ends." if live.platform != room.platform else ""
         return format_html("{}{}", words, stays)
 
 

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from django import forms
-from django.contrib.admin.widgets import AdminFileWidget
+from django.contrib.admin.widgets import AdminFileWidget, AutocompleteSelectMultiple
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 
@@ -39,10 +39,24 @@ class LogoWidget(AdminFileWidget):
         return bool(value and getattr(value, "instance", None))
 
 
+class PeoplePicker(AutocompleteSelectMultiple):
+    """Without the button that empties it all at once: it is no list item, which a list for screen readers needs.
+
+    Its script names the search field.
+    """
+
+    @property
+    def media(self) -> forms.Media:
+        return super().media + forms.Media(js=["rooms/pickers.js"])
+
+    def build_attrs(self, base_attrs: dict[str, Any], extra_attrs: dict[str, Any] | None = None) -> dict[str, Any]:
+        return {**super().build_attrs(base_attrs, extra_attrs), "data-allow-clear": "false"}
+
+
 class RoomForm(forms.ModelForm):
     class Meta:
         model = Room
-        exclude = ("platform",)  # noqa: DJ006 - everything but what only a move may change
+        exclude = ("platform", "archived_at")  # noqa: DJ006 - everything but what moves and buttons change
         widgets = {"logo": LogoWidget}
 
     def clean_slug(self) -> str:

@@ -75,7 +75,7 @@ class Room(models.Model):
         max_length=60,
         unique=True,
         validators=[refuse_reserved_slug],
-        help_text="The room's address: /rooms/<short name>/.",
+        help_text="The room's address: /rooms/short-name/.",
     )
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="owned_rooms"

@@ -273,7 +273,7 @@ def undo_move(*, move: Move, actor: Any, now: datetime | None = None) -> Move:
         raise MoveRefused(f"“{move.room}” was moved more than {UNDO_WINDOW.seconds // 60} minutes ago.")
     with transaction.atomic():
         room = Room.objects.select_for_update().get(pk=move.room_id)
-        latest = room.moves.first()
+        latest = room.moves.order_by("-pk").first()
         if latest is None or latest.pk != move.pk:
             raise MoveRefused(what_changed(room, move.to_platform))
         return move_room(

@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 (
                     "slug",
                     models.SlugField(
-                        help_text="The room's address: /rooms/<short name>/.",
+                        help_text="The room's address: /rooms/short-name/.",
                         max_length=60,
                         unique=True,
                         validators=[rooms.models.refuse_reserved_slug],

@@ -72,7 +72,9 @@ class Linked(SearchByWords):
                 except (ValueError, OverflowError, ValidationError):
                     continue
                 of.append((model._meta.verbose_name, page_of(row) if row else value))
-        return super().changelist_view(request, {"narrowed_to": of, **(extra_context or {})})  # type: ignore[misc]
+        title = str(self.opts.verbose_name_plural).capitalize()  # type: ignore[attr-defined]
+        context = {"title": title, "narrowed_to": of, **(extra_context or {})}
+        return super().changelist_view(request, context)  # type: ignore[misc]
 
 
 class ReadOnlyAdmin(Linked, admin.ModelAdmin):

@@ -17,6 +17,9 @@ class Command(BaseCommand):
         "Exit code 0 when moved, 1 and one sentence when refused, 2 for wrong usage."
     )
 
+    #: a refusal is one sentence, not one among warnings about the settings
+    requires_system_checks: list[str] = []
+
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("slug", help="the room's short name")
         parser.add_argument("platform", help="the platform's short name")
