@@ -93,7 +93,12 @@ def wish_start(*, meeting: Meeting, by: Any, now: datetime | None = None) -> Cap
             raise CaptureRefused("Nobody is in the meeting yet.")
         if not _server_records(meeting) and not _host_is_inside(meeting, now):
             raise CaptureRefused("A host has to be in the meeting to record it.")
-        return _start(meeting, reason=f"started by {by}" if getattr(by, "is_authenticated", False) else "started by a host", is_automatic=False, now=now)
+        return _start(
+            meeting,
+            reason=f"started by {by}" if getattr(by, "is_authenticated", False) else "started by a host",
+            is_automatic=False,
+            now=now,
+        )
 
 
 def wish_stop(*, meeting: Meeting, reason: str, now: datetime | None = None) -> None:
@@ -238,7 +243,9 @@ def _stop(capture: Capture, *, reason: str, may_resume: bool, now: datetime) -> 
 def drive(lease: Lease[Capture], *, now: datetime | None = None) -> None:
     """One step towards what is wanted of a capture: give the order, or see whether it was carried out."""
     now = now or timezone.now()
-    capture = Capture.objects.select_related("meeting").get(pk=lease.row.pk)
+    capture = Capture.objects.select_related("meeting").filter(pk=lease.row.pk).first()
+    if capture is None:
+        return  # never ordered and not wanted any more
     adapter = registry.get(capture.meeting.platform)
     if not adapter.capabilities.server_recording:
         _conclude(lease)
