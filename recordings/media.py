@@ -113,8 +113,8 @@ def probe(path: str | PathLike[str]) -> Probe:
             complete=complete,
             audio_codec=audio.codec_context.name if audio is not None else "",
             video_codec=video.codec_context.name if video is not None else "",
-            width=video.codec_context.width if video is not None else 0,
-            height=video.codec_context.height if video is not None else 0,
+            width=getattr(video, "width", 0) if video is not None else 0,
+            height=getattr(video, "height", 0) if video is not None else 0,
             has_audio=audio is not None,
             bytes=size,
         )
@@ -356,7 +356,7 @@ class _Window:
 
     def _hold(self, frame: AudioFrame | None) -> None:
         assert self.resampler is not None  # noqa: S101 - begin() came first
-        self.held.extend(part.to_ndarray().reshape(-1) for part in self.resampler.resample(frame))
+        self.held.extend(part.to_ndarray().reshape(-1).astype(np.int16) for part in self.resampler.resample(frame))
 
     def _give(self) -> Piece:
         samples = np.concatenate(self.held)
@@ -371,8 +371,8 @@ def _start_ms(container: InputContainer, index: int) -> int:
     return _ms(stream.start_time, stream.time_base) if stream.start_time is not None else 0
 
 
-def _ms(value: int, time_base: Any) -> int:
-    return int(value * time_base * 1000) if time_base else 0
+def _ms(value: int | None, time_base: Any) -> int:
+    return int(value * time_base * 1000) if value and time_base else 0
 
 
 def _nearly(length_ms: int) -> int:

@@ -10,6 +10,7 @@ import math
 import os
 import threading
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -68,11 +69,12 @@ def _model(name: str) -> Any:
     if key in _loaded:
         return _loaded[key]
     try:
-        from faster_whisper import WhisperModel
+        # by name, because type checkers do not find what is not installed
+        engine = import_module("faster_whisper").WhisperModel
     except ImportError as error:
         raise TranscriberRefused(f"faster-whisper is not installed: {INSTALL}") from error
     try:
-        model = WhisperModel(name, device="auto", compute_type="int8")
+        model = engine(name, device="auto", compute_type="int8")
     except ValueError as error:
         raise TranscriberRefused(f"faster-whisper has no model {name!r}") from error
     except (OSError, RuntimeError) as error:

@@ -81,7 +81,7 @@ def _lines(piece: Piece) -> list[Any]:
     sound = [0.0] * (LEAD_MS * SAMPLE_RATE // 1000) + (piece.samples.astype("float32") / 32768.0).tolist()
     with _lock:
         try:
-            return _model().transcribe_without_streaming(sound, SAMPLE_RATE).lines
+            return list(_model().transcribe_without_streaming(sound, SAMPLE_RATE).lines)
         except MoonshineError as error:
             raise TranscriberUnavailable(f"moonshine failed on a piece of speech ({error})") from error
 

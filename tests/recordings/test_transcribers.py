@@ -136,6 +136,19 @@ def test_a_process_forked_after_loading_says_so_and_does_not_hang() -> None:
     assert done.returncode == 7, done.stderr
 
 
+# -- faster-whisper, where it is not installed ------------------------------------------------------------------------
+
+
+def test_faster_whisper_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)  # Python's own way to say "not there"
+    engine = FasterWhisperTranscriber()
+
+    with pytest.raises(TranscriberRefused, match=r"pip install -r requirements-whisper\.txt"):
+        list(engine.transcribe([Piece(0, np.zeros(16, np.int16))], language="de"))
+    (problem,) = engine.problems()
+    assert problem.hint == "pip install -r requirements-whisper.txt"
+
+
 # -- languages -------------------------------------------------------------------------------------------------------
 
 
