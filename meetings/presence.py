@@ -199,6 +199,8 @@ def note_presence(meeting: Meeting, presence: RoomPresence, *, now: datetime | N
             meeting.session_seen_at = latest(meeting.session_seen_at, at)
         if presence.people is not None:
             meeting.note_presence(at)
+            if meeting.check_requested_at is not None and meeting.check_requested_at <= at:
+                meeting.check_requested_at = None
             for one in presence.people:
                 person = person_of(
                     meeting,
@@ -219,8 +221,6 @@ def note_presence(meeting: Meeting, presence: RoomPresence, *, now: datetime | N
                 stay.settle(meeting)
                 if stay.left_at != was:
                     stay.save()
-        if meeting.check_requested_at is not None and meeting.check_requested_at <= at:
-            meeting.check_requested_at = None
         meeting.save(
             update_fields=["session_seen_at", "presence_checked_at", "presence_before_at", "check_requested_at"]
         )

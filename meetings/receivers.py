@@ -117,7 +117,8 @@ def _of_the_provider(meeting: Meeting, name: str) -> Capture:
 
 def _ask_for_a_look(meeting: Meeting, event: Event) -> None:
     """Both providers tell of an end with somebody still inside: it is a reason to look and nothing more."""
-    if meeting.status == Meeting.Status.OPEN:
+    seen = meeting.presence_checked_at is not None and meeting.presence_checked_at >= event.occurred_at
+    if meeting.status == Meeting.Status.OPEN and not seen:
         meeting.check_requested_at = latest(meeting.check_requested_at, event.occurred_at)
         meeting.save(update_fields=["check_requested_at"])
 

@@ -33,7 +33,7 @@ def room_state(*, room: Room, with_names: bool, now: datetime | None = None) -> 
         "waiting": meeting.waiting.open().count() if meeting else 0,
     }
     if with_names:
-        state["names"] = [str(person) for person in inside]
+        state["names"] = sorted((str(person) for person in inside), key=str.casefold)
     return state
 
 

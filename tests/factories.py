@@ -47,11 +47,11 @@ def make_meeting(room: Room | None = None, **fields: Any) -> Meeting:
     )
 
 
-def make_participant(meeting: Meeting, name: str = "", **fields: Any) -> Participant:
+def make_participant(meeting: Meeting, name: str | None = None, **fields: Any) -> Participant:
     """Somebody who came by our page."""
     return Participant.objects.create(
         meeting=meeting,
-        **{"name": name or f"Person {next(_numbers)}", "came_by_page": True, "created_at": NOW, **fields},
+        **{"name": f"Person {next(_numbers)}" if name is None else name, "came_by_page": True, "created_at": NOW, **fields},
     )
 
 
