@@ -77,7 +77,7 @@ def _join(request: HttpRequest, room: Room, meeting: Meeting | None) -> HttpResp
     try:
         meeting = wait_for(lambda: open_meeting(room=room), patience_s=PATIENCE_S)
     except StillBusy:
-        response = see_other(f"{reverse('call', args=[room.slug])}?since={timezone.now().timestamp():.0f}")
+        response = see_other(f"{reverse('call', args=[room.slug])}?since={int(timezone.now().timestamp())}")
         visits.remember_pending(response, room, pending)
         visits.remember_name(response, name)
         return response
