@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 RABBITMQ_SCHEMES = ("amqp", "amqps")
 #: messages stay in the process: unit tests, and a URL that cannot be used, which a system check then tells
-IN_PROCESS = ("dramatiq.brokers.stub.StubBroker", {})
+IN_PROCESS: tuple[str, dict[str, object]] = ("dramatiq.brokers.stub.StubBroker", {})
 
 
 def broker_and_options(url: str) -> tuple[str, dict[str, object]]:
