@@ -149,7 +149,7 @@ class FolderStore(FileStore):
         with _storage_errors():
             file = self._path(key).open("rb")
             file.seek(start)
-        return _limited(file, length)
+        return _Limited(file, length)
 
     def url(self, key: str, *, content_type: str = "", download_as: str = "") -> None:
         self._path(key)
@@ -377,17 +377,28 @@ def _range(start: int, length: int | None) -> str:
     return f"bytes={start}-" if length is None else f"bytes={start}-{start + length - 1}"
 
 
-def _limited(file: io.BufferedReader, length: int | None) -> Iterator[bytes]:
-    with file:
-        left = length
-        while left is None or left > 0:
-            with _storage_errors():
-                chunk = file.read(CHUNK if left is None else min(CHUNK, left))
-            if not chunk:
-                return
-            if left is not None:
-                left -= len(chunk)
-            yield chunk
+class _Limited(Iterator[bytes]):
+    """At most ``length`` bytes of an open file. Closes it at the end, or when told: also if nothing was ever read,
+    which a generator would not."""
+
+    def __init__(self, file: io.BufferedReader, length: int | None) -> None:
+        self.file, self.left = file, length
+
+    def __next__(self) -> bytes:
+        if self.left is not None and self.left <= 0:
+            self.close()
+            raise StopIteration
+        with _storage_errors():
+            chunk = self.file.read(CHUNK if self.left is None else min(CHUNK, self.left))
+        if not chunk:
+            self.close()
+            raise StopIteration
+        if self.left is not None:
+            self.left -= len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        self.file.close()
 
 
 def _streamed(body: Any) -> Iterator[bytes]:
