@@ -22,6 +22,7 @@ REQUIRE_ALL = os.environ.get("REQUIRE_ALL", "") not in ("", "0")
 sys.path.insert(0, str(ROOT))
 
 from tests import services  # noqa: E402
+from tests.environment import for_tests  # noqa: E402
 
 STATIC = {
     "format": [str(BIN / "ruff"), "format", "--check", "--quiet", "."],
@@ -60,17 +61,6 @@ class Run:
             self.environment[variable] = stack.enter_context(service())
         except services.Unavailable as reason:
             self.missing.append(f"{name}: {reason}")
-
-
-def clean_environment() -> dict[str, str]:
-    """For the checks: no settings of this machine's .env, sandbox or accounts."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "BROKER_URL")}
-    return kept | {
-        "ENV_FILE": os.devnull,
-        "USE_SANDBOX": "false",
-        "SECRET_KEY": "only-for-tests",
-        "PYTHONUNBUFFERED": "1",
-    }
 
 
 def install_chromium() -> None:
@@ -119,7 +109,7 @@ def tests(run: Run, extra: list[str]) -> None:
 def main() -> int:
     static_only = "--static" in sys.argv[1:]
     extra = [argument for argument in sys.argv[1:] if argument != "--static"]
-    run = Run(clean_environment())
+    run = Run(for_tests(os.environ) | {"PYTHONUNBUFFERED": "1"})
     for name, command in STATIC.items():
         run.step(name, command)
     if not static_only:
