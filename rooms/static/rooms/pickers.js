@@ -1,12 +1,12 @@
-// Gives the search field inside a people picker the name of its form field: the widget's own has none.
+// Gives what a people picker puts in place of its select the name of the form field: the widget leaves it unnamed.
 
-function nameSearchFields() {
-  for (const select of document.querySelectorAll("select.admin-autocomplete[multiple]")) {
-    const search = select.parentElement?.querySelector(".select2-search__field");
-    const label = select.labels?.[0];
-    if (search && label) search.setAttribute("aria-label", label.textContent.replace(":", "").trim());
+function nameParts() {
+  for (const select of document.querySelectorAll("select.admin-autocomplete")) {
+    const label = select.labels?.[0]?.textContent.replace(":", "").trim();
+    const parts = select.parentElement?.querySelectorAll(".select2-search__field, .select2-selection--single") ?? [];
+    if (label) parts.forEach((part) => part.setAttribute("aria-label", label));
   }
 }
 
 // the widget is set up when the document is ready, by a handler that was registered before ours
-document.addEventListener("DOMContentLoaded", () => setTimeout(nameSearchFields));
+document.addEventListener("DOMContentLoaded", () => setTimeout(nameParts));
