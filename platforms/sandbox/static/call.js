@@ -64,7 +64,9 @@ class Call {
 
   async openDevices() {
     let problem = null;
-    for (const wish of [{ audio: true, video: this.camera }, { audio: true }]) {
+    // Nothing comes out of this page's speaker, so there is no echo to cancel, and steady sounds are sounds too.
+    const audio = { echoCancellation: false, noiseSuppression: false };
+    for (const wish of [{ audio, video: this.camera }, { audio }]) {
       try {
         this.stream = await navigator.mediaDevices.getUserMedia(wish);
         problem = null;
