@@ -1,0 +1,225 @@
+"""An installation of real processes, for tests that kill them.
+
+Usage::
+
+    with Installation(tmp_path, database_url=…, broker_url=…) as product:
+        product.start_web()
+        product.start_sweeper()
+        worker = product.start_worker(crash_at="after:platforms.inbox._send")
+        product.deliver("daily", body)
+        worker.wait_until_stopped()   # it stands at that point
+        worker.kill()                 # kill -9, children too
+        product.start_worker()
+        product.wait_for("SELECT status FROM platforms_webhookevent", [("done",)], within_s=60)
+
+``crash_at`` is explained in ``tests/crashing/apps.py``; it can name any function of any app.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psycopg
+
+from tests.accounts_for_platforms import BOTH
+from tests.services import free_port
+from tests.signing import signed
+
+ROOT = Path(__file__).parent.parent
+
+
+class Started:
+    """One process group of the installation."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, flag: Path) -> None:
+        self.process, self.log, self.flag = process, log, flag
+
+    def kill(self) -> None:
+        """kill -9, without a chance to say goodbye."""
+        self._signal(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """SIGTERM and the exit code; kill -9 when that does not help."""
+        self.process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(20)
+        self._signal(signal.SIGKILL)
+        return self.process.returncode
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+        self.process.wait(20)
+
+    def wait_until_stopped(self, within_s: float = 60) -> None:
+        """Until it stands at its ``crash_at``."""
+        until(self.flag.exists, f"it did not get to its point:\n{self.said()}", within_s)
+
+    def wait_until_said(self, words: str, within_s: float = 60) -> None:
+        until(lambda: words in self.said(), f"it did not say {words!r}", within_s, self.said)
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+class Installation:
+    """Web, worker and sweeper over one database and one broker, each started when asked for."""
+
+    def __init__(
+        self, folder: Path, *, database_url: str = "", broker_url: str, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self.folder = folder
+        self.database_url = database_url or f"sqlite:///{folder / 'db.sqlite3'}"
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.environ = {
+            **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")},
+            **BOTH,
+            "DJANGO_SETTINGS_MODULE": "tests.crashing.settings",
+            "ENV_FILE": os.devnull,
+            "VAR_DIR": str(folder / "var"),
+            "USE_SANDBOX": "false",
+            "DEBUG": "true",
+            "SECRET_KEY": "only-for-tests",
+            "DATABASE_URL": self.database_url,
+            "BROKER_URL": broker_url,
+            "MEDIA_STORAGE": f"file://{folder / 'media'}",
+            "PUBLIC_URL": self.address,
+            "PORT": str(self.port),
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": str(ROOT),
+            **(environ or {}),
+        }
+        self._started: list[Started] = []
+
+    def __enter__(self) -> Installation:
+        (self.folder / "var").mkdir(exist_ok=True)
+        self.manage("migrate", "--verbosity", "0")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        for started in self._started:
+            if started.process.poll() is None:
+                started.kill()
+            if error is not None:
+                print(f"---- {started.log.name}\n{started.said()[-6000:]}")  # noqa: T201
+
+    # processes
+
+    def manage(self, *arguments: str, code: int = 0) -> str:
+        """Run a management command to its end; what it printed."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def start(self, *arguments: str, crash_at: str = "") -> Started:
+        """Start a management command in a process group of its own."""
+        number = len(self._started)
+        log, flag = self.folder / f"{number}-{arguments[0]}.log", self.folder / f"{number}.flag"
+        crash = {"CRASH_AT": crash_at, "CRASH_FLAG": str(flag)} if crash_at else {}
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", *arguments],
+                cwd=ROOT,
+                env=self.environ | crash,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        started = Started(process, log, flag)
+        self._started.append(started)
+        return started
+
+    def start_web(self) -> Started:
+        web = self.start("serve", "--listen", f"127.0.0.1:{self.port}")
+        until(lambda: self.get("/healthz") == 200, "the web server did not start", 60, web.said)
+        return web
+
+    def start_worker(self, *, crash_at: str = "", threads: int = 1, ready: bool = True) -> Started:
+        worker = self.start(
+            *("rundramatiq", "--processes", "1", "--threads", str(threads), "--worker-shutdown-timeout", "1000"),
+            crash_at=crash_at,
+        )
+        if ready:
+            worker.wait_until_said("ready for action")
+        return worker
+
+    def start_sweeper(self) -> Started:
+        return self.start("sweep", "--loop")
+
+    # what goes in
+
+    def get(self, path: str) -> int:
+        """Status of a page; 0 when nobody answers."""
+        try:
+            with urllib.request.urlopen(self.address + path, timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return int(error.code)
+        except OSError:
+            return 0
+
+    def deliver(self, platform: str, body: bytes) -> int:
+        """Status of one signed delivery through the door; 0 when nobody answers."""
+        request = urllib.request.Request(
+            f"{self.address}/v1/webhooks/{platform}",
+            data=body,
+            headers={"Content-Type": "application/json", **signed(platform, body)},
+            method="POST",
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return int(error.code)
+        except OSError:
+            return 0
+
+    # what comes out
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the database past Django, as somebody else would."""
+        if self.database_url.startswith("sqlite"):
+            path = self.database_url.removeprefix("sqlite:///")
+            with closing(sqlite3.connect(path, timeout=20)) as connection:
+                return connection.execute(sql).fetchall()
+        with psycopg.connect(self.database_url.replace("postgres://", "postgresql://")) as connection:
+            return connection.execute(sql).fetchall()  # type: ignore[call-overload,no-any-return]
+
+    def wait_for(self, sql: str, wanted: list[tuple[Any, ...]], *, within_s: float) -> float:
+        """Seconds until the query answers ``wanted``."""
+        began = time.monotonic()
+        last: list[Any] = []
+
+        def is_so() -> bool:
+            last[:] = self.rows(sql)
+            return last == wanted
+
+        until(is_so, f"{sql} did not become {wanted}", within_s, lambda: f"it is {last}")
+        return time.monotonic() - began
+
+
+def until(true: Callable[[], bool], words: str, within_s: float, why: Callable[[], str] = str) -> None:
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, f"{words} within {within_s:g} s\n{why()[-6000:]}"
+        time.sleep(0.1)
