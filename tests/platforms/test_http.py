@@ -295,3 +295,13 @@ def test_link_errors_are_ours(server: Server, status: int, error: type[Exception
     server.answer = lambda handler: reply(handler, status)
     with pytest.raises(error), open_link("Provider", f"{server.url}/file?token=x", allow_http=True):
         pass
+
+
+def test_answer_that_is_too_large_or_trickles_is_given_up(server: Server) -> None:
+    server.answer = lambda handler: reply(handler, 200, b" " * (17 * 2**20))
+    with pytest.raises(OutcomeUnknown, match="too large or too slow"):
+        http_to(server.url).request("GET", "/")
+    ticks = iter(range(0, 10_000, 100))
+    server.answer = lambda handler: reply(handler, 200, b"{}")
+    with pytest.raises(OutcomeUnknown, match="too large or too slow"):
+        Http(label="Provider", base_url=server.url, token="k", clock=lambda: float(next(ticks))).request("GET", "/")
