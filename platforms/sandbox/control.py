@@ -32,6 +32,13 @@ def make_blueprint(calls: Calls, recorder: Recorder, outbox: Outbox, faults: Fau
     control = Blueprint("control", __name__, url_prefix="/_control")
     store, clock = calls.store, calls.clock
 
+    @control.before_request
+    def guard() -> Response | None:
+        """A page of some other site must not reach in through the developer's browser."""
+        if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+            return _bad("not from another site", 403)
+        return None
+
     def listing(kind: str) -> Response:
         """Query: platform, room (name), state."""
         items = [_open(item) for item in store.all(kind)]

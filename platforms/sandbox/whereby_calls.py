@@ -99,7 +99,7 @@ class WherebyCalls(Provider):
                         self.emit("room.session.ended", self._in_room(room) | {"roomSessionId": session["id"]}, room)
                 self.store.put("session", session)
             for room in self.store.all("room", state="open"):
-                if room["platform"] == self.slug and self.find_room(room["name"]) is None:
+                if room["platform"] == self.slug and room["ends_at"] + CLOSES_AFTER_S <= now:
                     self.store.put("room", {**room, "state": "deleted"})
 
     def _session_for(self, room: Doc) -> Doc | None:
