@@ -2,8 +2,8 @@
 
 Works on local files only and hands PyAV an open file object, never a name: a name could be read as an address or as
 one of the decoder library's protocols. Nothing here holds more than one piece (30 s, under 1 MB) of sound in memory,
-however long the file; measured with ``tests/bench/media_memory.py`` on 320x180 MP4 files with AAC sound, peak memory
-of the whole process: see the table in that file.
+however long the file. Measured by ``tests/bench/media_memory.py``, peak of the whole process for one hour of MP4: 68 MB
+to probe, 70 MB to cut, 290 MB to transcribe with the embedded model (10 minutes: 59, 64, 286).
 """
 
 from __future__ import annotations
