@@ -5,8 +5,8 @@ import re
 import pytest
 
 from platforms.base import Origins
-from tests.fake_platform.adapter import FakeAdapter
 from tests.factories import make_room
+from tests.fake_platform.adapter import FakeAdapter
 from tests.meetings.visitors import come_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fake_platforms")]

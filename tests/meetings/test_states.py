@@ -117,7 +117,7 @@ def test_slow_opening_shows_progress_without_scripts(waiting):
     response = client.get(address)
     text = response.content.decode()
     assert (heading(response), response.status_code) == ("Opening the meeting", 200)
-    assert f'<meta http-equiv="refresh" content="2; url={address}">' in text
+    assert f'<noscript><meta http-equiv="refresh" content="2; url={address}"></noscript>' in text
 
 
 def test_slow_opening_goes_on_to_the_call_by_itself(waiting, room):

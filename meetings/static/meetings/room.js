@@ -115,12 +115,13 @@ byId("not-now")?.addEventListener("click", () => dialog.close());
 // -- forms that keep the frame where it is -----------------------------------------------------------------------------
 
 for (const form of document.querySelectorAll("form[data-quiet]")) {
+  // getAttribute: a button called "action" hides form.action
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const body = new FormData(form, event.submitter);
     let answer = {};
     try {
-      const response = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" } });
+      const response = await fetch(form.getAttribute("action"), { method: "POST", body, headers: { Accept: "application/json" } });
       answer = await response.json();
     } catch {
       answer = { message: "That did not work. Please try again." };

@@ -1,0 +1,2 @@
+// The "SDK" of the platform of the tests.
+window.fakeSdk = {};
