@@ -7,7 +7,7 @@ import secrets
 import uuid
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -143,14 +143,14 @@ class Meeting(models.Model):
         if written is not None and written != self.platform:
             raise PlatformIsFixed(f"Meeting {self.pk} is on {written}; a meeting never changes platform.")
         super().save(*args, **kwargs)
-        self._platform_written = self.platform
+        self._platform_written: str | None = self.platform
 
     def get_absolute_url(self) -> str:
         return reverse("meeting", args=[self.pk])
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Any, values: Any) -> Meeting:
-        meeting = super().from_db(db, field_names, values)
+    def from_db(cls, db: str | None, field_names: Any, values: Any, **more: Any) -> Meeting:
+        meeting = super().from_db(db, field_names, values, **more)
         meeting._platform_written = meeting.__dict__.get("platform")
         return meeting
 
@@ -435,7 +435,7 @@ class Capture(Work):
     may_resume = models.BooleanField(default=False)
     is_automatic = models.BooleanField(default=False, help_text="Started by the room's trigger, not by a host.")
 
-    objects = CaptureQuerySet.as_manager()
+    objects: ClassVar[Any] = CaptureQuerySet.as_manager()
 
     actor_name = "drive_capture"
     max_attempts = 20

@@ -87,7 +87,8 @@ def person_of(
 ) -> Participant:
     """The person that a provider speaks of: ours when our page let them in, else somebody with the provider's link.
 
-    Call with the meeting locked. Where a provider leaves out who it was, the session tells, as soon as anything does.
+    Call with the meeting locked. Where a provider leaves out who it was, the session tells, as soon as anything does:
+    a session is one connection, and so one person's.
     """
     nameless = f"session:{session_id}"[:200]
     key = user_id[:200]
@@ -162,7 +163,9 @@ def settle(meeting: Meeting) -> None:
 def look(now: datetime) -> None:
     """Ask each platform, as often as it likes to be asked, who is in its live meetings."""
     for adapter in registry.configured():
-        live = Meeting.objects.filter(platform=adapter.slug, status=Meeting.Status.OPEN).exclude(provider_room_name="")
+        live: QuerySet[Meeting] = Meeting.objects.filter(platform=adapter.slug, status=Meeting.Status.OPEN).exclude(
+            provider_room_name=""
+        )
         if not adapter.capabilities.presence:
             live = _worth_a_request(live, now)
         meetings = list(live)

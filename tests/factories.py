@@ -51,7 +51,12 @@ def make_participant(meeting: Meeting, name: str | None = None, **fields: Any) -
     """Somebody who came by our page."""
     return Participant.objects.create(
         meeting=meeting,
-        **{"name": f"Person {next(_numbers)}" if name is None else name, "came_by_page": True, "created_at": NOW, **fields},
+        **{
+            "name": f"Person {next(_numbers)}" if name is None else name,
+            "came_by_page": True,
+            "created_at": NOW,
+            **fields,
+        },
     )
 
 

@@ -14,9 +14,7 @@ class Migration(migrations.Migration):
                 ("count", models.PositiveIntegerField(default=0)),
             ],
             options={
-                "constraints": [
-                    models.UniqueConstraint(fields=("who", "minute"), name="guest_joins_once_per_minute")
-                ],
+                "constraints": [models.UniqueConstraint(fields=("who", "minute"), name="guest_joins_once_per_minute")],
             },
         ),
     ]

@@ -4,7 +4,15 @@ import pytest
 from django.utils import timezone
 
 from meetings import capture, lifecycle
-from meetings.capture import CaptureRefused, instruction_for, reconcile, report_from_page, situation, wish_start, wish_stop
+from meetings.capture import (
+    CaptureRefused,
+    instruction_for,
+    reconcile,
+    report_from_page,
+    situation,
+    wish_start,
+    wish_stop,
+)
 from meetings.models import Capture, Meeting, Participant
 from meetings.tasks import drive_capture
 from platforms.base import PlatformRefused, PlatformUnavailable

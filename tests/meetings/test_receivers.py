@@ -54,9 +54,7 @@ def leave(tell, seconds, session="s1", user="u1", **fields):
 def test_a_meeting_from_opening_to_its_end(provider):
     room = make_room(slug="standup", platform="fake")
     meeting = open_meeting(room=room, now=NOW)
-    people = [
-        enter(meeting=meeting, user=AnonymousUser(), name=name, answer="yes", now=NOW) for name in ("Ann", "Bob")
-    ]
+    people = [enter(meeting=meeting, user=AnonymousUser(), name=name, answer="yes", now=NOW) for name in ("Ann", "Bob")]
     where = {"room_name": meeting.provider_room_name}
     for one in people:
         assert str(one.pk) in entry_for(participant=one, now=NOW).frame_url
