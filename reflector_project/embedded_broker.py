@@ -31,7 +31,7 @@ def command(*, port: int, folder: Path) -> list[str]:
         *("--dir", str(folder)),
         *("--save", ""),
         *("--appendonly", "yes"),
-        *("--loglevel", "warning"),
+        *("--logfile", str(folder / "log")),
     ]
 
 

@@ -136,10 +136,11 @@ class Group:
 
     def _relay(self, name: str, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None  # noqa: S101
-        for line in process.stdout:
-            with suppress(ValueError, OSError):  # our own output may be closed already
-                self._out.write(f"{name:>8} | {line.decode(errors='replace').rstrip()}\n")
-                self._out.flush()
+        for raw in process.stdout:
+            if line := raw.decode(errors="replace").rstrip():
+                with suppress(ValueError, OSError):  # our own output may be closed already
+                    self._out.write(f"{name:>8} | {line}\n")
+                    self._out.flush()
 
 
 def _end(processes: Sequence[subprocess.Popen[bytes]], *, patience_s: float) -> None:

@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 
 from platforms import registry
 from reflector_project import embedded_broker
@@ -30,7 +33,7 @@ START_S = 60
 class Command(BaseCommand):
     help = "Start broker, web, worker, sweeper and, where a platform has no account, the sandbox. Ctrl-C stops all."
     # the sandbox has to be there before settings can be judged; --prepare does it
-    requires_system_checks: list[str] = []  # noqa: RUF012
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--prepare", action="store_true", help="only check, migrate and seed, then exit")
@@ -38,7 +41,7 @@ class Command(BaseCommand):
 
     def handle(self, *, prepare: bool, die_with_parent: bool, **options: Any) -> None:
         if prepare:
-            self.prepare()
+            prepare_all()
             return
         settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
         with only_one_here():
@@ -61,23 +64,19 @@ class Command(BaseCommand):
         start_broker(group, environ)
         start_sandbox(group, environ, sandboxed)
 
-        password = settings.OPERATOR_ENVIRON.get("DEMO_PASSWORD") or secrets.token_urlsafe(9)
-        code = group.finish("setup", [*MANAGE, "runall", "--prepare"], environ | {"DEMO_PASSWORD": password})
-        if code:
-            raise Stopped("The set-up failed; what is wrong stands above.", code=code)
+        if is_prepared():
+            checks: list[str] = []  # the web server makes them
+        else:
+            checks = ["--skip-checks"]
+            password = settings.OPERATOR_ENVIRON.get("DEMO_PASSWORD") or secrets.token_urlsafe(9)
+            code = group.finish("setup", [*MANAGE, "runall", "--prepare"], environ | {"DEMO_PASSWORD": password})
+            if code:
+                raise Stopped("The set-up failed; what is wrong stands above.", code=code)
 
-        group.start("web", [*MANAGE, "serve", "--skip-checks"], environ)
+        group.start("web", [*MANAGE, "serve", *checks], environ)
         # a job that is still running after 5 s is taken up again at the next start
-        worker = [
-            "rundramatiq",
-            "--skip-checks",
-            "--processes",
-            "2",
-            "--threads",
-            "4",
-            "--worker-shutdown-timeout",
-            "5000",
-        ]
+        worker = ["rundramatiq", "--skip-checks", "--processes", "2", "--threads", "4"]
+        worker += ["--worker-shutdown-timeout", "5000"]
         group.start("worker", [*MANAGE, *worker], environ, own_group=True)
         group.start("sweeper", [*MANAGE, "sweep", "--loop", "--skip-checks"], environ)
 
@@ -85,13 +84,6 @@ class Command(BaseCommand):
         self.say_where(sandboxed)
         register_webhooks(group, environ, sandboxed)
         group.watch()
-
-    def prepare(self) -> None:
-        """In a process of its own, because it needs the settings as the sandbox has completed them."""
-        call_command("check", fail_level="ERROR")
-        call_command("migrate", interactive=False, verbosity=0)
-        if settings.DEBUG:
-            seed_once()
 
     def say_where(self, sandboxed: list[str]) -> None:
         lines = [f"Rooms    {settings.PUBLIC_URL}/", f"Admin    {settings.PUBLIC_URL}/admin/"]
@@ -157,10 +149,27 @@ def register_webhooks(group: Group, environ: dict[str, str], sandboxed: list[str
                 raise Stopped(f"The sandbox did not take the webhook of {slug}.", code=code)
 
 
+def prepare_all() -> None:
+    """In a process of its own, because it needs the settings as the sandbox has completed them."""
+    call_command("check", fail_level="ERROR", verbosity=0)
+    call_command("migrate", interactive=False, verbosity=0)
+    if settings.DEBUG:
+        seed_once()
+
+
+def is_prepared() -> bool:
+    """Whether no migration waits and, in development, somebody can sign in."""
+    executor = MigrationExecutor(connection)
+    try:
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return False
+        return not settings.DEBUG or get_user_model()._default_manager.exists()
+    finally:
+        connection.close()
+
+
 def seed_once() -> None:
     """The demo, into an empty database; how to sign in is kept for later starts."""
-    from django.contrib.auth import get_user_model
-
     if get_user_model()._default_manager.exists():
         return
     call_command("seed_demo")
