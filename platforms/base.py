@@ -312,6 +312,12 @@ class Adapter(ABC):
         """
         return None
 
+    def compose(self, event: Event) -> bytes | None:
+        """A body that ``interpret`` reads as this event, as the provider would write it; None where it tells no such
+        thing. For the demo's history.
+        """
+        return None
+
     @abstractmethod
     def describe(self, body: bytes) -> Envelope: ...
 

@@ -253,7 +253,7 @@ class RoomAdmin(Linked, admin.ModelAdmin):
         ]
 
     def find_page(self, request: HttpRequest) -> HttpResponse:
-        search = request.GET.get("q", "").strip()[:200]
+        search = request.GET.get("q", "").replace("\x00", "").strip()[:200]
         context = {
             **self.admin_site.each_context(request),
             "title": f"Found for “{search}”" if search else "Find",

@@ -38,7 +38,7 @@ from platforms.base import (
     Signed,
 )
 from platforms.buckets import Bucket
-from platforms.daily import events, webhooks
+from platforms.daily import composing, events, webhooks
 from platforms.daily.client import API_URL, BUDGETS, PAGE, DailyClient
 from platforms.environment import Variables, is_http_url, origin
 from platforms.events import Event
@@ -228,6 +228,9 @@ class DailyAdapter(Adapter):
         timestamp = str(int(self._now().timestamp() * 1000))
         digest = hmac.new(self._keys[0], timestamp.encode() + b"." + body, sha256).digest()
         return {"X-Webhook-Timestamp": timestamp, "X-Webhook-Signature": base64.b64encode(digest).decode()}
+
+    def compose(self, event: Event) -> bytes | None:
+        return composing.compose(event)
 
     def describe(self, body: bytes) -> Envelope:
         return events.describe(body)

@@ -43,7 +43,7 @@ from platforms.events import Event, RecordingReady
 from platforms.http import Budgets, Http, OutcomeUnknown, open_link
 from platforms.signatures import signed_at
 from platforms.text import mapping, moment, text
-from platforms.whereby import events
+from platforms.whereby import composing, events
 from platforms.whereby.client import API_URL, BUDGETS, FIELDS, WherebyClient
 
 logger = logging.getLogger(__name__)
@@ -226,6 +226,9 @@ class WherebyAdapter(Adapter):
         timestamp = int(self._now().timestamp())
         digest = hmac.new(self._secrets[0], f"{timestamp}.".encode() + body, sha256).hexdigest()
         return {"Whereby-Signature": f"t={timestamp},v1={digest}"}
+
+    def compose(self, event: Event) -> bytes | None:
+        return composing.compose(event)
 
     def describe(self, body: bytes) -> Envelope:
         return events.describe(body)
