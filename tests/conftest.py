@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests import services
+from tests.crash import installation, postgres_and_redis, sqlite_and_valkey  # noqa: F401  fixtures
 
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL", "") not in ("", "0")
 DATABASE_FIXTURES = {

@@ -1,16 +1,16 @@
 """An installation of real processes, for tests that kill them.
 
-Usage::
+The fixture ``installation`` gives one on SQLite with Valkey, and one on PostgreSQL with Redis::
 
-    with Installation(tmp_path, database_url=…, broker_url=…) as product:
-        product.start_web()
-        product.start_sweeper()
-        worker = product.start_worker(crash_at="after:platforms.inbox._send")
-        product.deliver("daily", body)
+    def test_it_is_done_once(installation):
+        installation.start_web()
+        installation.start_sweeper()
+        worker = installation.start_worker(crash_at="after:platforms.inbox._send")
+        installation.deliver("daily", body)
         worker.wait_until_stopped()   # it stands at that point
         worker.kill()                 # kill -9, children too
-        product.start_worker()
-        product.wait_for("SELECT status FROM platforms_webhookevent", [("done",)], within_s=60)
+        installation.start_worker()
+        installation.wait_for("SELECT status FROM platforms_webhookevent", [("done",)], within_s=60)
 
 ``crash_at`` is explained in ``tests/crashing/apps.py``; it can name any function of any app.
 """
@@ -24,13 +24,16 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
+import pytest
+import redis
 
 from tests.accounts_for_platforms import BOTH
 from tests.services import free_port
@@ -79,7 +82,7 @@ class Installation:
     def __init__(
         self, folder: Path, *, database_url: str = "", broker_url: str, environ: Mapping[str, str] | None = None
     ) -> None:
-        self.folder = folder
+        self.folder, self.broker_url = folder, broker_url
         self.database_url = database_url or f"sqlite:///{folder / 'db.sqlite3'}"
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
@@ -166,6 +169,10 @@ class Installation:
     def start_sweeper(self) -> Started:
         return self.start("sweep", "--loop")
 
+    def wipe_broker(self) -> None:
+        with redis.Redis.from_url(self.broker_url) as client:
+            client.flushdb()
+
     # what goes in
 
     def get(self, path: str) -> int:
@@ -202,7 +209,7 @@ class Installation:
             path = self.database_url.removeprefix("sqlite:///")
             with closing(sqlite3.connect(path, timeout=20)) as connection:
                 return connection.execute(sql).fetchall()
-        with psycopg.connect(self.database_url.replace("postgres://", "postgresql://")) as connection:
+        with psycopg.connect(self.database_url) as connection:
             return connection.execute(sql).fetchall()  # type: ignore[call-overload,no-any-return]
 
     def wait_for(self, sql: str, wanted: list[tuple[Any, ...]], *, within_s: float) -> float:
@@ -223,3 +230,50 @@ def until(true: Callable[[], bool], words: str, within_s: float, why: Callable[[
     while not true():
         assert time.monotonic() < deadline, f"{words} within {within_s:g} s\n{why()[-6000:]}"
         time.sleep(0.1)
+
+
+# -- fixtures -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sqlite_and_valkey(tmp_path: Path, valkey_url: str) -> Iterator[Installation]:
+    """As on a laptop."""
+    with Installation(tmp_path, broker_url=valkey_url) as product:
+        yield product
+
+
+@pytest.fixture
+def postgres_and_redis(tmp_path: Path, postgres_url: str, redis_url: str) -> Iterator[Installation]:
+    """As in production."""
+    with (
+        database_of_its_own(postgres_url) as database_url,
+        Installation(tmp_path, database_url=database_url, broker_url=redis_url) as product,
+    ):
+        product.wipe_broker()
+        yield product
+        product.wipe_broker()
+
+
+@pytest.fixture(
+    params=[
+        "sqlite_and_valkey",
+        pytest.param("postgres_and_redis", marks=[pytest.mark.postgres, pytest.mark.redis]),
+    ]
+)
+def installation(request: pytest.FixtureRequest) -> Installation:
+    """Both kinds, one after the other."""
+    product: Installation = request.getfixturevalue(request.param)
+    return product
+
+
+@contextmanager
+def database_of_its_own(server_url: str) -> Iterator[str]:
+    """A new database beside the one of this address."""
+    name = f"crash_{os.getpid()}_{time.monotonic_ns()}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
+    try:
+        yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
+    finally:
+        with psycopg.connect(server_url, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # type: ignore[arg-type]
