@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt lock venv venv-dev sdk
+.PHONY: help run test lint pictures fmt lock venv venv-dev sdk
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -12,6 +12,9 @@ test: venv-dev sdk ## lint, types, contracts and every test (REQUIRE_ALL=1: noth
 
 lint: venv-dev ## what needs no test run: format, lint, types, import contract, missing migrations
 	@.venv/bin/python tooling/test.py --static
+
+pictures: venv-dev sdk ## make the README's pictures anew, by the browser tests
+	@PICTURES=docs/pictures .venv/bin/python -m pytest -q tests/browser/test_meeting_end_to_end.py
 
 fmt: venv-dev ## put the code into shape
 	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .

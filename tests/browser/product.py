@@ -119,6 +119,13 @@ def until(
     return value
 
 
+def picture(page: Page, name: str) -> None:
+    """A screenshot into the folder ``PICTURES`` (``make pictures`` names the one that the README shows)."""
+    folder = Path(os.environ.get("PICTURES") or ROOT / "test-results")
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png")
+
+
 @dataclass
 class Guest:
     """Somebody with a browser of their own and a microphone that is fed from a file."""
@@ -140,7 +147,7 @@ class Guest:
                 f"--use-file-for-fake-audio-capture={voice}%noloop",
             ],
         )
-        page = browser.new_context(viewport={"width": 1100, "height": 800}).new_page()
+        page = browser.new_context(viewport={"width": 1280, "height": 860}).new_page()
         page.add_init_script(
             "document.addEventListener('join', (e) => {"
             " if (e.target.localName === 'whereby-embed') window.sdkSaidJoin = true; }, true)"
@@ -160,6 +167,7 @@ class Guest:
         """Through the form, as a person does."""
         self.page.goto(f"{self.product.url}/rooms/{slug}/")
         self.page.fill("#name", self.name)
+        picture(self.page, "room")
         if self.page.locator(f"#answer-{answer}").count():
             self.page.click(f"label[for=answer-{answer}]")
         self.page.click("#join-button")

@@ -11,12 +11,13 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Playwright, expect, sync_playwright
 
-from tests.browser.product import Guest, Product, running_product, until
+from tests.browser.product import Guest, Product, picture, running_product, until
 from tests.speech import ANN, BEN, fake_microphone, text_of, word_error_rate
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -88,7 +89,7 @@ def test_two_people_talk_and_staff_read_it(product: Product, two_people: tuple[G
     began = time.monotonic()
     ben.join(slug)
     for guest in two_people:
-        until(lambda guest=guest: guest.sdk_says_joined(platform), 20, f"{guest.name}'s SDK says joined", product.logged)
+        until(partial(guest.sdk_says_joined, platform), 20, f"{guest.name}'s SDK says joined", product.logged)
         assert sdk_hash(guest.page) == SDK_SHA384[platform]
     state = until(
         lambda: (now := product.state(slug))["people"] == 2 and now["recording"] and now, 25, "both are recorded"
@@ -97,6 +98,7 @@ def test_two_people_talk_and_staff_read_it(product: Product, two_people: tuple[G
     assert (state["platform"], state["phase"]) == (platform, "open")
     assert "names" not in state
     expect(ann.page.locator("#recording-sign")).to_be_visible(timeout=15_000)
+    picture(ann.page, f"call-{platform}")
     meeting = live_meeting(product, slug)
 
     said = BEN_WAITS_S + SAID_BY_BEN[-1].end_s - SAID_BY_BEN[0].start_s + 8
@@ -107,6 +109,7 @@ def test_two_people_talk_and_staff_read_it(product: Product, two_people: tuple[G
     people = ann.page.locator(".people tbody th").all_inner_texts()
     assert sorted(re.sub(r"\s*host$", "", name) for name in people) == ["Ann Archer", "Ben Baker"]
     assert word_error_rate(text_of([*SAID_BY_ANN, *SAID_BY_BEN]), words) <= 0.25, words
+    picture(ann.page, f"meeting-{platform}")
     seeks(ann.page)
     assert not ann.errors
     assert not ben.errors
@@ -163,7 +166,8 @@ def test_staff_move_a_room_while_people_are_inside(
     meeting = live_meeting(product, "demo-daily")
 
     staff = ann.page.context.new_page()
-    staff.goto(f"{product.url}/admin/rooms/room/?q=demo-daily")
+        staff.goto(f"{product.url}/admin/rooms/room/")
+    picture(staff, "admin")
     staff.get_by_role("link", name=re.compile("Move to Whereby")).first.click()
     expect(staff.locator("main, #content").first).to_contain_text("Whereby")
     staff.fill("[name=reason]", "the browser test moves it")
@@ -173,7 +177,7 @@ def test_staff_move_a_room_while_people_are_inside(
     assert product.state("demo-daily")["platform"] == "daily"
     assert live_meeting(product, "demo-daily") == meeting
     late.join("demo-daily")
-    until(lambda: product.state("demo-daily")["people"] == 3, 20, "the late joiner is in the same meeting", product.logged)
+    until(lambda: product.state("demo-daily")["people"] == 3, 20, "the late joiner is inside too", product.logged)
     assert live_meeting(product, "demo-daily") == meeting
     assert late.sdk_says_joined("daily")
     assert ann.sdk_says_joined("daily")
