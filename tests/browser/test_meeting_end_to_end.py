@@ -44,7 +44,9 @@ def playwright() -> Iterator[Playwright]:
 
 
 @pytest.fixture
-def two_people(playwright: Playwright, chromium: str, product: Product, tmp_path: Path) -> Iterator[tuple[Guest, Guest]]:
+def two_people(
+    playwright: Playwright, chromium: str, product: Product, tmp_path: Path
+) -> Iterator[tuple[Guest, Guest]]:
     """Ann, a host, and Ben, a guest. They speak one after the other and have no phrase in common."""
     ann_wav, ben_wav = tmp_path / "ann.wav", tmp_path / "ben.wav"
     fake_microphone(ann_wav, SAID_BY_ANN, lead_s=ANN_WAITS_S, tail_s=60)
@@ -166,7 +168,7 @@ def test_staff_move_a_room_while_people_are_inside(
     meeting = live_meeting(product, "demo-daily")
 
     staff = ann.page.context.new_page()
-        staff.goto(f"{product.url}/admin/rooms/room/")
+    staff.goto(f"{product.url}/admin/rooms/room/")
     picture(staff, "admin")
     staff.get_by_role("link", name=re.compile("Move to Whereby")).first.click()
     expect(staff.locator("main, #content").first).to_contain_text("Whereby")
