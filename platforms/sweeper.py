@@ -72,6 +72,7 @@ class Sweeper:
                 stop.wait(TICK_S)
         finally:
             self._leave()
+            connections.close_all()
 
     def _tick(self, now: datetime) -> None:
         close_old_connections()

@@ -79,7 +79,9 @@ def test_a_job_that_still_runs_elsewhere_is_not_run_twice(ran):
 
 
 def test_a_pass_wakes_due_work(ran, calls):
-    row = WebhookEvent.objects.create(platform="daily", body=b"", body_sha256="x", signed_at=NOW, due_at=NOW)
+    row = WebhookEvent.objects.create(
+        platform="daily", body=b"", body_sha256="x", signed_at=NOW, due_at=NOW, woken_at=NOW
+    )
     Sweeper().once(now=NOW + timedelta(minutes=1))
     assert calls() == [("interpret_webhook_event", str(row.pk))]
 
