@@ -64,14 +64,14 @@ def process(lease: Lease[Recording]) -> None:
         stored = filestore().put(recording.media_key, _chunks(lease, path), content_type=MP4, expected_size=promised)
     try:
         with lease.finishing():
-            _keep(recording, stored, probe)
+            keep(recording, stored, probe)
     except LeaseLost:
         if Recording.objects.filter(pk=recording.pk, delete_wanted_at__isnull=False).exists():
             filestore().delete(recording.media_key)  # it was removed while we were frozen; we put it back
         raise
 
 
-def _keep(recording: Recording, stored: StoredFile, probe: media.Probe) -> None:
+def keep(recording: Recording, stored: StoredFile, probe: media.Probe) -> None:
     Recording.objects.filter(pk=recording.pk).update(
         file_key=stored.key,
         sha256=stored.sha256,
