@@ -106,7 +106,7 @@ class RoomAdmin(Linked, admin.ModelAdmin):
         if isinstance(db_field, DateTimeField):
             # one native input: needs no script, and has a label
             widget = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"})
-            field = db_field.formfield(widget=widget)
+            field: Any = db_field.formfield(widget=widget)
             zone = timezone.localtime().tzname()
             field.help_text = f"{field.help_text} In {zone}."
             return field
@@ -188,7 +188,7 @@ class RoomAdmin(Linked, admin.ModelAdmin):
         return room.live_meeting.people if room.live_meeting else None
 
     @admin.display(description="move", empty_value=NOTHING)
-    def move_it(self, room: Any) -> SafeString | None:
+    def move_it(self, room: Any) -> str | SafeString | None:
         return _move_links(room, room.moves_to, room.seen_at) or None
 
     # -- actions -------------------------------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ class NewRoomForm(RoomForm):
     def _post_clean(self) -> None:
         if "starts_on" in self.cleaned_data:
             self.instance.platform = self.cleaned_data["starts_on"]
-        super()._post_clean()
+        super()._post_clean()  # type: ignore[misc]
 
 
 class ReasonForm(forms.Form):

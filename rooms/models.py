@@ -139,8 +139,8 @@ class Room(models.Model):
         return reverse("room", args=[self.slug])
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Any, values: Any) -> Room:
-        room = super().from_db(db, field_names, values)
+    def from_db(cls, db: str | None, field_names: Any, values: Any, **more: Any) -> Room:
+        room = super().from_db(db, field_names, values, **more)
         room._platform_read = room.__dict__.get("platform")
         return room
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from platforms import registry
 from rooms.models import Room
 
@@ -24,7 +26,7 @@ def without_effect(room: Room, platform: str) -> list[str]:
     able = registry.get(platform).capabilities
     lost = []
     for option, name in FIELDS.items():
-        setting = Room._meta.get_field(name)
+        setting: Any = Room._meta.get_field(name)
         if option not in able.options and getattr(room, name) != setting.get_default():
             lost.append(str(setting.verbose_name))
     if room.recording_type not in able.recording_types:
