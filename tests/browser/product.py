@@ -99,7 +99,7 @@ def running_product(folder: Path, **environ: str) -> Iterator[Product]:
 def _is_ready(product: Product) -> bool:
     try:
         return requests.get(f"{product.url}/readyz", timeout=5).status_code == 200 and "Rooms " in product.logged()
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 

@@ -363,8 +363,9 @@ def test_a_recording_is_shown_and_spoken_once_per_change(page: Page, room: Room)
     becomes(page, "window.told")
     page.evaluate(
         """() => { window.spoken = [];
-          new MutationObserver(() => spoken.push(document.getElementById("recording-status").textContent))
-            .observe(document.getElementById("recording-status"), {childList: true, characterData: true, subtree: true});
+          const voice = document.getElementById("recording-status");
+          new MutationObserver(() => spoken.push(voice.textContent))
+            .observe(voice, {childList: true, characterData: true, subtree: true});
         }"""
     )
     capture = Capture.objects.create(meeting=meeting, state="on", started_at=timezone.now())

@@ -95,7 +95,7 @@ def test_receipt_tells_what_happened(anybody, participant):
     )
     address = f"/receipts/{participant.receipt_token}/"
     text = anybody.get(address).content.decode()
-    assert "Recorded from" in text
+    assert "A recording ran from" in text
     assert "kept in our storage" in text
     recording.deleted_at = now
     recording.save()
