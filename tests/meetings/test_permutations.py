@@ -13,7 +13,7 @@ from functools import partial
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from meetings import presence
@@ -29,8 +29,14 @@ ANN, BOB, CAPTURE = (uuid.UUID(int=number) for number in (1, 2, 3))
 #: made anew by each run
 GENERATED = {"id", "receipt_token"}
 WORK = {"attempts", "due_at", "woken_at", "lease_token", "lease_until", "finished_at", "last_error", "wanted_at"}
+#: without looking for the smallest example: each takes a second, and a test has two minutes
 shuffled = partial(
-    settings, deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    settings,
+    deadline=None,
+    database=None,
+    max_examples=15,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
@@ -203,7 +209,7 @@ WHEREBY = [
     partial(client_joined, seconds=1, **clients(ANN, participantId="p1")),
     partial(client_left, seconds=60, **clients(ANN, participantId="p1")),
     partial(client_joined, seconds=70, **clients(ANN, participantId="p1")),  # the same id again
-    partial(client_joined, seconds=5, **clients("", participantId="p2", displayName="Link")),
+    partial(client_left, seconds=90, **clients(ANN, participantId="p1")),
     partial(client_joined, seconds=6, participantId="p3", displayName="", roleName="recorder"),
 ]
 
@@ -262,12 +268,8 @@ def test_events_that_leave_out_who_it_was():
 
 def test_whereby():
     told = same_in_all_orders(make("whereby"), WHEREBY)
-    assert {person["name"]: person["is_person"] for person in told["people"]} == {
-        "Ann": True,
-        "Bob": True,
-        "Link": True,
-        "": False,
-    }
+    assert {person["name"]: person["is_person"] for person in told["people"]} == {"Ann": True, "Bob": True, "": False}
+    assert [stay["left_at"] for stay in told["stays"] if stay["session_id"] == "p1"] == [later(90)]
 
 
 def test_a_meeting_that_is_over():
@@ -326,7 +328,7 @@ def some_clients(draw):
     )
 
 
-@shuffled(max_examples=30)
+@shuffled(max_examples=20)
 @given(st.lists(some_clients(), max_size=8), st.randoms(use_true_random=False))
 def test_any_clients_at_whereby(facts, random):
     meeting = Meeting.objects.filter(platform="whereby").first() or make("whereby")
