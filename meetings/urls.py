@@ -20,7 +20,7 @@ urlpatterns = [
     path("rooms/<slug:slug>/call/record", call.record, name="call-record"),
     path("rooms/<slug:slug>/call/end", call.end, name="call-end"),
     path("rooms/<slug:slug>/out/<slug:what>/", room.out, name="room-out"),
-    path("receipts/<str:token>/", receipt.receipt, name="receipt"),
-    path("receipts/<str:token>/withdraw/", receipt.withdraw_consent, name="receipt-withdraw"),
+    path("receipts/<slug:token>/", receipt.receipt, name="receipt"),
+    path("receipts/<slug:token>/withdraw/", receipt.withdraw_consent, name="receipt-withdraw"),
     re_path(rf"^(?!(?:{_OURS})/?$)(?P<slug>[-a-zA-Z0-9_]+)/?$", bookmark.bookmark, name="bookmark"),
 ]

@@ -79,7 +79,7 @@ def may_read(request: HttpRequest, meeting: Meeting) -> bool:
     if Meeting.objects.seen_by(request.user).filter(pk=meeting.pk).exists():
         return True
     token = request.GET.get("receipt", "")
-    if token and meeting.participants.filter(receipt_token=token).exists():
+    if token.isprintable() and token and meeting.participants.filter(receipt_token=token).exists():
         return True
     return participant_for(request, meeting) is not None
 

@@ -26,7 +26,7 @@ class Door:
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    query = request.GET.get("q", "").strip()
+    query = request.GET.get("q", "").replace("\0", "").strip()
     own = Room.objects.enterable_by(request.user)
     by_link = Room.objects.active().filter(is_shared=True, slug__in=seen_rooms(request))
     known = Room.objects.filter(Q(pk__in=own.values("pk")) | Q(pk__in=by_link.values("pk")))

@@ -122,6 +122,10 @@ def test_home_has_three_different_empty_states(client, room):
     assert "No room matches “xyz”" in client.get("/", {"q": "xyz"}).content.decode()
 
 
+def test_home_takes_any_query(client):
+    assert client.get("/?q=%00").status_code == 200
+
+
 # -- the form
 
 
@@ -211,6 +215,7 @@ def test_a_forged_cookie_is_nobody(client, room):
         ({"name": " ", "answer": "yes"}, "#name", "Enter your name."),
         ({"name": "Gil"}, "#answer-yes", "Choose yes or no."),
         ({"name": "Gil", "answer": "maybe"}, "#answer-yes", "Choose yes or no."),
+        ({"name": "G\0", "answer": "yes"}, "#name", "Null characters"),
         ({"name": "G" * 101, "answer": "yes"}, "#name", "at most 100"),
     ],
 )
@@ -454,6 +459,7 @@ def test_who_took_part_may_read_the_meeting(rf, client, room):
     assert may_read(asks(f"/?receipt={participant.receipt_token}"), meeting)
     assert not may_read(asks(), meeting)
     assert not may_read(asks("/?receipt=x"), meeting)
+    assert not may_read(asks("/?receipt=%00"), meeting)
     assert not may_read(asks(cookies=ours), make_meeting(make_room(platform="fake")))
     assert participant_for(asks(cookies=ours), meeting) == participant
 
