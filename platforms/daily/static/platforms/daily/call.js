@@ -85,9 +85,8 @@ export async function startCall({ container, page, title, on }) {
   call.on("access-state-updated", (event) => {
     if (!inside && event?.access?.level === "lobby") on.waiting?.();
   });
-  call.on("recording-started", (event) => {
-    if (!event?.local) on.recording?.(true);
-  });
+  // whoever started it and wherever its file goes: what runs is shown
+  call.on("recording-started", () => on.recording?.(true));
   call.on("recording-stopped", () => on.recording?.(false));
   call.on("recording-error", () => on.problem?.("recording", "The recording stopped because of an error."));
   call.on("camera-error", (event) => {
