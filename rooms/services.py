@@ -25,7 +25,7 @@ from rooms.models import Move, Room
 #: how long staff can take a move back with one click
 UNDO_WINDOW = timedelta(minutes=10)
 #: most rooms in one bulk move: one transaction, which on SQLite keeps every other writer waiting, the door included
-MOST_AT_ONCE = 500
+MOST_AT_ONCE = 200
 
 
 class MoveRefused(Exception):

@@ -157,7 +157,7 @@ def _going(plan: MovePlan) -> list[dict[str, Any]]:
 
 
 def _report(plan: MovePlan, moves: list[Move]) -> str:
-    """E.g. "Moved 3 rooms to Daily, skipped 1 (“Standup” is already on Daily)."."""
+    """E.g. "Moved 3 rooms to …, skipped 1 (“Standup” is already there)."."""
     report = f"Moved {rooms_in_words(len(moves))} to {plan.label}, skipped {len(plan.refused)}"
     if plan.refused:
         named = [f"“{row.room}” {row.refused}" for row in plan.refused[:NAMED]]

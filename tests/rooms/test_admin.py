@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from meetings.models import Meeting, Participant, ParticipantSession
 from rooms.models import Move, Room
-from rooms.services import move_room
+from rooms.services import MOST_AT_ONCE, move_room
 from tests.accounts_for_platforms import ONLY_WHEREBY
 from tests.rooms.conftest import NOW
 
@@ -231,9 +231,9 @@ def test_odd_addresses_of_the_page(staff, room):
     assert staff.get(f"{ROOMS}move/?to=zoom&rooms={room.pk}").status_code == 404
     assert staff.get(f"{ROOMS}move/?to=daily&rooms=x,9999999999999999999,-1").status_code == 200
     assert staff.get(f"{ROOMS}move/?to=daily").status_code == 200
-    many = ",".join(map(str, range(501)))
+    many = ",".join(map(str, range(MOST_AT_ONCE + 1)))
     assert messages_of(staff.get(f"{ROOMS}move/?to=daily&rooms={many}", follow=True)) == [
-        "Choose at most 500 rooms at a time."
+        "Choose at most 200 rooms at a time."
     ]
     assert staff.put(f"{ROOMS}move/?to=daily").status_code == 405
 

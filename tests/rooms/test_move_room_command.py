@@ -6,7 +6,8 @@ from django.core.management import CommandError, call_command
 from rooms.management.commands.move_room import Command
 from rooms.models import Move, Room
 
-pytestmark = pytest.mark.django_db
+#: the command closes its connections at the end, as from a shell
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def run(*arguments):
