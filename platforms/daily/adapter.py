@@ -9,7 +9,7 @@ import logging
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -42,7 +42,8 @@ from platforms.daily import composing, events, webhooks
 from platforms.daily.client import API_URL, BUDGETS, PAGE, DailyClient
 from platforms.environment import Variables, is_http_url, origin
 from platforms.events import Event
-from platforms.http import Budgets, Http, OutcomeUnknown, open_link
+from platforms.fetching import open_recording
+from platforms.http import Budgets, Http, OutcomeUnknown
 from platforms.signatures import signed_at
 from platforms.text import mapping, moment, seconds, sequence, text, whole
 
@@ -357,22 +358,13 @@ class DailyAdapter(Adapter):
         return None if answer is None else _recording(answer)
 
     def download(self, recording: ProviderRecording) -> AbstractContextManager[Download]:
-        return self._download(recording)
-
-    @contextmanager
-    def _download(self, recording: ProviderRecording) -> Iterator[Download]:
-        with ExitStack() as stack:
-            download = None
-            if self._bucket and self._bucket.readable and recording.key:
-                try:
-                    download = stack.enter_context(self._bucket.open(recording.key))
-                except PlatformRefused as refused:
-                    # made before the bucket was set, or our own rights are too narrow: Daily's link may still do
-                    logger.warning("recording %s: %s", recording.recording_id, refused)
-            if download is None:
-                link = self.client.access_link(recording.recording_id)
-                download = stack.enter_context(open_link(self.label, link, allow_http=self.plain_http))
-            yield download
+        return open_recording(
+            recording,
+            label=self.label,
+            bucket=self._bucket,
+            ask_link=self.client.access_link,
+            plain_http=self.plain_http,
+        )
 
     def delete_recording(self, recording: ProviderRecording) -> None:
         """Daily never deletes from a bucket of ours, so the copies there go first."""

@@ -7,8 +7,8 @@ import logging
 import re
 import threading
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -40,7 +40,8 @@ from platforms.base import (
 from platforms.buckets import Bucket
 from platforms.environment import Variables, origin
 from platforms.events import Event, RecordingReady
-from platforms.http import Budgets, Http, OutcomeUnknown, open_link
+from platforms.fetching import open_recording
+from platforms.http import Budgets, Http, OutcomeUnknown
 from platforms.signatures import signed_at
 from platforms.text import mapping, moment, text
 from platforms.whereby import composing, events
@@ -391,22 +392,13 @@ class WherebyAdapter(Adapter):
         return None if answer is None else self._recording(answer)
 
     def download(self, recording: ProviderRecording) -> AbstractContextManager[Download]:
-        return self._download(recording)
-
-    @contextmanager
-    def _download(self, recording: ProviderRecording) -> Iterator[Download]:
-        with ExitStack() as stack:
-            download = None
-            if self._bucket and self._bucket.readable and recording.key:
-                try:
-                    download = stack.enter_context(self._bucket.open(recording.key))
-                except PlatformRefused as refused:
-                    # made before the bucket was set: then Whereby keeps it and has a link
-                    logger.warning("recording %s: %s", recording.recording_id, refused)
-            if download is None:
-                link = self.client.access_link(recording.recording_id)
-                download = stack.enter_context(open_link(self.label, link, allow_http=self._plain_http))
-            yield download
+        return open_recording(
+            recording,
+            label=self.label,
+            bucket=self._bucket,
+            ask_link=self.client.access_link,
+            plain_http=self._plain_http,
+        )
 
     def delete_recording(self, recording: ProviderRecording) -> None:
         if self._bucket:
