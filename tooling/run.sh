@@ -3,13 +3,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-tooling/sdk.sh &
-sdk=$!
-tooling/venv.sh requirements.txt || {
-	kill "$sdk" 2>/dev/null
-	exit 1
-}
-wait "$sdk" || true
+tooling/venv.sh requirements.txt
+tooling/sdk.sh
 
 # a development tree is a development tree unless .env says otherwise
 grep -qsE '^(export +)?DEBUG=' .env || export DEBUG="${DEBUG:-true}"

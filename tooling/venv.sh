@@ -6,18 +6,20 @@ file=$1
 stamp=.venv/installed-$(basename "$file")
 
 if ! .venv/bin/python -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null; then
+	new_enough=
 	python=
 	for name in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do
-		if "$name" -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null; then
-			python=$name
-			break
-		fi
+		"$name" -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null || continue
+		new_enough=$name
+		"$name" -c 'import ensurepip, venv' 2>/dev/null || continue
+		python=$name
+		break
 	done
-	if [ -z "$python" ]; then
+	if [ -z "$new_enough" ]; then
 		echo "Python 3.11 or newer is needed: sudo apt-get install python3 python3-venv" >&2
 		exit 1
 	fi
-	if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+	if [ -z "$python" ]; then
 		echo "Python's venv module is missing: sudo apt-get install python3-venv" >&2
 		exit 1
 	fi
