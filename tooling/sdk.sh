@@ -11,7 +11,7 @@ files="
 "
 
 right() { # file sha384
-	[ -f "$1" ] && [ "$(python3 -c 'import base64, hashlib, sys
+	[ -f "$1" ] && [ "$(.venv/bin/python -c 'import base64, hashlib, sys
 print(base64.b64encode(hashlib.sha384(open(sys.argv[1], "rb").read()).digest()).decode())' "$1")" = "$2" ]
 }
 
