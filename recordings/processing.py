@@ -8,20 +8,18 @@ again under the same name.
 from __future__ import annotations
 
 import logging
-import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
-from django.conf import settings
 from django.utils import timezone
 
 from meetings.models import ParticipantSession
 from platforms import registry
 from platforms.work import Defer, Hopeless, Lease, LeaseLost
-from recordings import media
+from recordings import media, scratch
 from recordings.filestore import StoredFile, filestore
 from recordings.finding import PROCESSED_KINDS
 from recordings.models import Recording, Transcript, TranscriptSegment
@@ -41,13 +39,10 @@ def process(lease: Lease[Recording]) -> None:
     Raises ``PlatformUnavailable`` (tried again), ``Hopeless`` (an unreadable file).
     """
     recording = lease.row
-    if not recording.delete_wanted_at and (reason := reason_to_remove(recording)):
-        Recording.objects.filter(pk=recording.pk).update(delete_wanted_at=timezone.now(), delete_reason=reason)
-        recording.refresh_from_db()
     if recording.deleted_at:
         with lease.finishing():
             return
-    if recording.delete_wanted_at:
+    if _has_to_go(recording):
         remove(lease)
         return
     if recording.kind not in PROCESSED_KINDS:
@@ -56,11 +51,17 @@ def process(lease: Lease[Recording]) -> None:
                 probe={"note": f"Recordings of kind “{recording.kind}” are left at the provider."}
             )
         return
-    with tempfile.TemporaryDirectory(prefix="recording-", dir=_scratch()) as folder:
-        path = Path(folder) / "recording"
+    scratch.clear(str(recording.pk))
+    with scratch.folder(str(recording.pk)) as folder:
+        path = folder / "recording"
         promised = _fetch(lease, path)
         probe = _probe(path)
         lease.check()
+        # where the provider does not tell how long it ran, only now can be said who was inside until its end
+        recording.media_duration_s = probe.duration_ms / 1000
+        if _has_to_go(recording):
+            remove(lease)
+            return
         stored = filestore().put(recording.media_key, _chunks(lease, path), content_type=MP4, expected_size=promised)
     try:
         with lease.finishing():
@@ -69,6 +70,15 @@ def process(lease: Lease[Recording]) -> None:
         if Recording.objects.filter(pk=recording.pk, delete_wanted_at__isnull=False).exists():
             filestore().delete(recording.media_key)  # it was removed while we were frozen; we put it back
         raise
+
+
+def _has_to_go(recording: Recording) -> bool:
+    """Whether it may not be kept; then that is written down."""
+    reason = reason_to_remove(recording)
+    if reason and not recording.delete_wanted_at:
+        recording.delete_wanted_at, recording.delete_reason = timezone.now(), reason
+        recording.save(update_fields=["delete_wanted_at", "delete_reason"])
+    return bool(recording.delete_wanted_at)
 
 
 def keep(recording: Recording, stored: StoredFile, probe: media.Probe) -> None:
@@ -87,12 +97,6 @@ def keep(recording: Recording, stored: StoredFile, probe: media.Probe) -> None:
         transcript.wake_after_commit()
     else:
         transcript.run_again()
-
-
-def _scratch() -> Path:
-    folder = settings.VAR_DIR / "scratch"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _fetch(lease: Lease[Recording], path: Path) -> int:

@@ -193,6 +193,20 @@ def test_what_somebody_who_refused_can_be_heard_in_is_not_kept(recording, api, a
     assert bool(recording.file_key) == kept
 
 
+def test_a_refusal_late_in_a_recording_of_untold_length_is_carried_out_before_it_is_shown(recording, api):
+    """Only the file tells how long it ran; no engine has to understand it first."""
+    daily_forgets_on_delete(api)
+    Recording.objects.filter(pk=recording.pk).update(duration_s=None)
+    recording.meeting.language = "de"
+    recording.meeting.save()
+    person(recording.meeting, "Ben", "no", joined_s=10)
+    process_recording(str(recording.pk))
+    recording.refresh_from_db()
+    assert recording.deleted_at is not None
+    assert not filestore().exists(recording.media_key)
+    assert not Transcript.objects.exists()
+
+
 def test_a_worker_that_froze_while_the_recording_was_removed_leaves_nothing(recording, known_to_daily):
     """It fetched, froze before it could say so, and wakes up after the removal."""
     lease = claim(Recording, recording.pk)
