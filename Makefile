@@ -22,10 +22,6 @@ fmt: venv-dev ## put the code into shape
 lock: venv-dev ## pin requirements*.in anew
 	@tooling/lock.sh
 
-pictures: venv-dev sdk ## take the README's pictures anew, out of the browser tests
-	@.venv/bin/python -m pytest -q tests/browser/test_meeting_end_to_end.py
-	@mkdir -p docs/pictures && cp test-results/room.png test-results/admin.png docs/pictures/
-
 venv:
 	@tooling/venv.sh requirements.txt
 
