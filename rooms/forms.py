@@ -128,7 +128,7 @@ class ReasonForm(forms.Form):
         max_length=500,
         help_text="Kept in the history of each room, and shown at each meeting that opens there.",
         error_messages={"required": "Say why: the reason is kept in the room’s history."},
-        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off", "autofocus": True}),
     )
     seen = forms.JSONField(widget=forms.HiddenInput)
     seen_hash = forms.CharField(widget=forms.HiddenInput)
