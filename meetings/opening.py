@@ -69,7 +69,7 @@ def open_meeting(*, room: Room, now: datetime | None = None) -> Meeting:
         if meeting.opening_until is None or meeting.opening_until <= moment:
             taken_over = _take_over(meeting, moment)
             if taken_over is not None:
-                return _open(taken_over, moment)
+                return _open(taken_over, moment, is_second_try=True)
         awaited = meeting.pk
         if time.monotonic() >= give_up_at:
             raise OpeningFailed("The meeting is taking long to open.", retry_after_s=3)
@@ -166,12 +166,19 @@ def _take_over(meeting: Meeting, now: datetime) -> Meeting | None:
     return Meeting.objects.get(pk=meeting.pk) if taken else None
 
 
-def _open(meeting: Meeting, now: datetime) -> Meeting:
-    """Have the provider make the room and store it, if the place is still ours."""
+def _open(meeting: Meeting, now: datetime, *, is_second_try: bool = False) -> Meeting:
+    """Have the provider make the room and store it, if the place is still ours.
+
+    A dead opener may have made the room already, and not every provider refuses a second one of the same key: so a
+    second try looks before it makes.
+    """
     adapter = registry.get(meeting.platform)
     room = meeting.room
+    options = options_for(meeting, room)
     try:
-        made = adapter.create_room(options_for(meeting, room))
+        made = adapter.find_room(options) if is_second_try else None
+        if made is None:
+            made = adapter.create_room(options)
     except PlatformError as error:
         return _fail(meeting, adapter, error, now)
     stored = Meeting.objects.filter(

@@ -135,16 +135,17 @@ def _probe(path: Path) -> media.Probe:
 def transcribe(lease: Lease[Transcript]) -> None:
     """Listen to a recording and replace its segments by what was heard. Silence is an empty transcript.
 
-    Raises ``TranscriberUnavailable`` (tried again), ``Hopeless`` (a language the engine does not know).
+    Raises ``TranscriberUnavailable`` (tried again), ``Hopeless`` (a language the engine does not know, no engine of
+    the name that is set).
     """
     transcript = lease.row
     recording = transcript.recording
     if not recording.file_key:
         raise Hopeless("There is no file to listen to.")
-    engine = transcriber()
     segments: list[Segment] = []
     with filestore().local_copy(recording.file_key) as path:
         try:
+            engine = transcriber()
             for segment in _heard(engine.transcribe(path, language=transcript.language), transcript, recording):
                 lease.check()
                 segments.append(segment)

@@ -14,6 +14,7 @@ from meetings import lifecycle, opening
 from meetings.models import Meeting
 from meetings.opening import NotYet, OpeningFailed, RoomArchived, open_meeting, options_for
 from platforms.base import PlatformRefused, PlatformUnavailable
+from platforms.registry import get
 from rooms.services import move_room
 from tests.factories import NOW, make_meeting, make_room
 
@@ -205,6 +206,13 @@ def test_a_dead_opener_is_taken_over_with_the_same_key(provider, dead_opener):
     meeting = open_meeting(room=dead_opener.room, now=later(seconds=31))
     assert (meeting.pk, meeting.status) == (dead_opener.pk, "open")
     assert provider.rooms.keys() == {f"standup-{dead_opener.key}"}
+
+
+def test_a_room_that_the_dead_opener_made_is_found_and_not_made_twice(provider, dead_opener):
+    get("fake").create_room(options_for(dead_opener, dead_opener.room))
+    meeting = open_meeting(room=dead_opener.room, now=later(seconds=31))
+    assert (meeting.pk, meeting.status) == (dead_opener.pk, "open")
+    assert provider.calls.count("create_room") == 1
 
 
 def test_those_who_waited_for_a_failed_opening_do_not_all_try_again(provider, dead_opener, monkeypatch):

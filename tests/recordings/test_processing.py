@@ -118,6 +118,15 @@ def test_a_language_that_the_engine_cannot_do_is_said(recording, known_to_daily)
     assert not transcript.segments.exists()
 
 
+def test_an_engine_that_does_not_exist_is_said_and_not_tried_again(recording, known_to_daily, settings):
+    process_recording(str(recording.pk))
+    settings.TRANSCRIBER = "parrot"
+    transcribe_recording(str(Transcript.objects.get().pk))
+    transcript = Transcript.objects.get()
+    assert (transcript.status, transcript.attempts) == (Work.Status.QUARANTINED, 1)
+    assert "TRANSCRIBER is 'parrot'" in transcript.last_error
+
+
 def test_other_kinds_of_recording_are_shown_and_left_where_they_are(recording, known_to_daily):
     Recording.objects.update(kind="raw-tracks")
     process_recording(str(recording.pk))
