@@ -89,9 +89,10 @@ def wish_start(*, meeting: Meeting, by: Any, now: datetime | None = None) -> Cap
         allowed, reason = recording_allowed(meeting, now=now)
         if not allowed:
             raise CaptureRefused(reason)
-        if not meeting.people_inside().exists():
-            raise CaptureRefused("Nobody is in the meeting yet.")
-        if not _server_records(meeting) and not _host_is_inside(meeting, now):
+        if _server_records(meeting):
+            if not meeting.people_inside().exists():
+                raise CaptureRefused("Nobody is in the meeting yet.")
+        elif not _host_is_inside(meeting, now):
             raise CaptureRefused("A host has to be in the meeting to record it.")
         return _start(
             meeting,

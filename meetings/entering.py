@@ -7,16 +7,17 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from meetings import capture
-from meetings.consent import Answer, ConsentNeeded, Policy, is_asked, record_answer
-from meetings.models import Meeting, Participant
+from meetings.consent import ABOUT_TO_BE_IN, Answer, ConsentNeeded, Policy, is_asked, record_answer
+from meetings.models import Meeting, Participant, ParticipantSession
 from meetings.signals import consent_withdrawn
 from platforms import registry
 from platforms.base import Entry, Person
 
-__all__ = ["ConsentNeeded", "MeetingOver", "MustWait", "enter", "entry_for"]
+__all__ = ["ConsentNeeded", "MeetingOver", "MustWait", "enter", "entry_for", "still_here"]
 
 
 class MeetingOver(Exception):
@@ -99,6 +100,19 @@ def entry_for(*, participant: Participant, now: datetime | None = None) -> Entry
             or (participant.user is not None and room.has_member(participant.user)),
             expires_at=meeting.expires_at,
         ),
+    )
+
+
+def still_here(*, participant: Participant, now: datetime | None = None) -> None:
+    """The page of their call is open. Where the provider cannot be asked who is inside, and none of its events has told
+    of this person, they go on counting as about to be in: without their yes no recording starts, and the meeting is
+    not taken for unused."""
+    now = now or timezone.now()
+    if registry.get(participant.platform).capabilities.presence or participant.held_until_stopped:
+        return
+    untold = ~Exists(ParticipantSession.objects.filter(participant=OuterRef("pk")))
+    Participant.objects.filter(untold, pk=participant.pk, entered_at__lt=now - ABOUT_TO_BE_IN / 3).update(
+        entered_at=now
     )
 
 

@@ -48,13 +48,20 @@ def rate_limited(room: Room, wait_s: int) -> Notice:
     )
 
 
-def failed(room: Room, sentence: str, retry_after_s: float | None, fields: tuple[tuple[str, str], ...] = ()) -> Notice:
-    """The provider is down. With ``fields`` the form is sent once more by one press."""
+def failed(
+    room: Room,
+    sentence: str,
+    retry_after_s: float | None,
+    fields: tuple[tuple[str, str], ...] = (),
+    *,
+    url: str = "",
+) -> Notice:
+    """The provider is down. With ``fields`` the form is sent once more by one press; ``url``: try again there."""
     return Notice(
         title="The call could not be opened",
         sentence=sentence,
         action="Try again",
-        url=room.get_absolute_url(),
+        url=url or room.get_absolute_url(),
         status=503,
         retry_after_s=max(1, round(retry_after_s or 10)),
         detail="If it fails again, agree on another way to talk for now; this link stays the same.",

@@ -9,6 +9,7 @@ from platforms.periodic import periodic
 @periodic(every_s=5)
 def look_at_presence(now: datetime) -> None:
     presence.look(now)
+    presence.forget_knocks(now)
 
 
 @periodic(every_s=5)

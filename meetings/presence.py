@@ -15,6 +15,7 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from meetings import capture
+from meetings.consent import ABOUT_TO_BE_IN
 from meetings.models import TWO_LOOKS, Meeting, Participant, ParticipantSession, Waiting, latest
 from platforms import registry
 from platforms.base import PlatformError, RoomPresence
@@ -61,6 +62,23 @@ def note_waiting(meeting: Meeting, event: WaitingStarted | WaitingEnded) -> None
     else:
         row.ended_at = latest(row.ended_at, event.occurred_at)
     row.save()
+
+
+def stop_waiting(participant: Participant, *, at: datetime) -> None:
+    """They were not let in, as their page tells: a provider may say nothing of a refused knock. Idempotent."""
+    meeting = participant.meeting
+    meeting.waiting.open().filter(user_id=participant.provider_user_id).update(ended_at=at)
+
+
+def forget_knocks(now: datetime) -> None:
+    """Whose page is gone knocks no more, though no event said so (where presence cannot tell either)."""
+    for meeting in Meeting.objects.filter(status=Meeting.Status.OPEN, waiting__isnull=False).distinct():
+        if registry.get(meeting.platform).capabilities.presence:
+            continue
+        before = now - ABOUT_TO_BE_IN
+        gone = meeting.participants.filter(came_by_page=True, entered_at__lt=before)
+        waiting = meeting.waiting.open().filter(user_id__in=gone.values("provider_user_id"), started_at__lt=before)
+        waiting.update(ended_at=now)
 
 
 def _person(meeting: Meeting, event: ParticipantJoined | ParticipantLeft) -> Participant:

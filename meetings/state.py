@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Exists
 from django.utils import timezone
 
 from meetings.capture import situation
@@ -29,7 +30,7 @@ def room_state(*, room: Room, with_names: bool, now: datetime | None = None) -> 
         "phase": PHASES[Meeting.Status(meeting.status)] if meeting else _phase_without(room, now or timezone.now()),
         "meeting": str(meeting.pk) if meeting else None,
         "people": len(inside),
-        "recording": bool(meeting and meeting.captures.filter(state__in=RECORDING).exists()),
+        "recording": bool(meeting and is_recorded(meeting)),
         "waiting": meeting.waiting.open().count() if meeting else 0,
     }
     if with_names:
@@ -38,6 +39,13 @@ def room_state(*, room: Room, with_names: bool, now: datetime | None = None) -> 
 
 
 RECORDING = [Capture.State.ON, Capture.State.STOPPING]
+
+
+def is_recorded(meeting: Meeting) -> bool:
+    """Whether something records right now: an order of ours, or a recorder that the provider sent in by itself."""
+    ordered = meeting.captures.filter(state__in=RECORDING)
+    recorders = meeting.sessions.open().filter(participant__is_person=False)
+    return Meeting.objects.filter(Exists(ordered) | Exists(recorders), pk=meeting.pk).exists()
 
 
 def meeting_state(*, meeting: Meeting, for_host: bool, now: datetime | None = None) -> dict[str, Any]:

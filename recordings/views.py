@@ -69,7 +69,11 @@ def _recording_expected(found: Meeting, recordings: list[Recording]) -> bool:
     if recordings or found.ended_at is None:
         return False
     recent = (timezone.now() - found.ended_at).total_seconds() < 3600
-    return recent and found.captures.filter(started_at__isnull=False).exists()
+    if not recent:
+        return False
+    # ordered by us, or by a recorder that the provider sent in by itself
+    recorder = found.sessions.filter(participant__is_person=False)
+    return found.captures.filter(started_at__isnull=False).exists() or recorder.exists()
 
 
 def _start(request: HttpRequest) -> int | None:

@@ -63,7 +63,8 @@ def call(request: HttpRequest, slug: str) -> HttpResponse:
     except MeetingOver:
         return redirect("room-out", room.slug, "ended")
     except PlatformUnavailable as error:
-        return show(request, failed(room, "The video service does not answer just now.", error.retry_after_s))
+        sentence = "The video service does not answer just now."
+        return show(request, failed(room, sentence, error.retry_after_s, url=request.path))
     except PlatformRefused:
         logger.warning("meeting %s: the platform refused participant %s", meeting.pk, participant.pk)
         return show(request, failed(room, "The video service has refused to let you in.", None))
@@ -82,13 +83,11 @@ def _not_open(
     fields = (("name", pending.name), ("answer", pending.answer), ("words", pending.words))
     if meeting is None:
         failure = "The video service could not open the meeting."
-        response = show(request, failed(room, failure, 10, fields))
-    elif _waited_s(request) > GIVE_UP_S:
-        response = show(request, too_slow(room, fields))
-    else:
-        return _progress(request, room, title="Opening the meeting", since=_since(request))
-    visits.forget_pending(response, room)
-    return response
+        return show(request, failed(room, failure, 10, fields))
+    if _waited_s(request) > GIVE_UP_S:
+        # the form is not forgotten: a script has fetched this to look, and its page fetches it once more to show it
+        return show(request, too_slow(room, fields))
+    return _progress(request, room, title="Opening the meeting", since=_since(request))
 
 
 def _hold(request: HttpRequest, room: Room, meeting: Meeting) -> HttpResponse:

@@ -41,13 +41,16 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def _doors(rooms: list[Room], *, own_ids: set[int]) -> list[Door]:
-    inside = Q(sessions__joined_at__isnull=False, sessions__left_at__isnull=True, sessions__participant__is_person=True)
+    here = Q(sessions__joined_at__isnull=False, sessions__left_at__isnull=True)
+    inside = here & Q(sessions__participant__is_person=True)
+    recorder = here & Q(sessions__participant__is_person=False)
     live = (
         Meeting.objects.filter(room__in=rooms, status=Meeting.Status.OPEN)
         .values("room_id")
         .annotate(
             people=Count("sessions__participant", filter=inside, distinct=True),
-            running=Count("captures", filter=Q(captures__state__in=RECORDING), distinct=True),
+            running=Count("captures", filter=Q(captures__state__in=RECORDING), distinct=True)
+            + Count("sessions", filter=recorder, distinct=True),
         )
         .order_by()
     )

@@ -23,6 +23,7 @@ from meetings.models import Meeting, Participant
 from meetings.notices import OUT, declined, failed, not_yet, rate_limited, room_archived
 from meetings.opening import NotYet, OpeningFailed, RoomArchived, open_meeting
 from meetings.pages import not_found, show
+from meetings.presence import stop_waiting
 from meetings.state import room_state
 from rooms.models import Room
 
@@ -30,6 +31,11 @@ logger = logging.getLogger(__name__)
 
 #: how long a sent form waits for its meeting before it shows that something is going on
 PATIENCE_S = 1.0
+
+
+#: how a platform may call it when a meeting ends for all
+PUT_OUT = {"removed", "connection", "expired"}
+NOT_LET_IN = {"declined", "no-answer"}
 
 
 def visible_room(request: HttpRequest, slug: str) -> Room | None:
@@ -155,6 +161,11 @@ def out(request: HttpRequest, slug: str, what: str) -> HttpResponse:
         return not_found(request)
     last = Meeting.objects.filter(room=found).exclude(status=Meeting.Status.FAILED).first()
     readable = last if last and visits.may_read(request, last) else None
+    participant = visits.participant_for(request, last) if last else None
+    if participant and last and last.status == Meeting.Status.ENDED and what in PUT_OUT:
+        what = "ended"  # everybody was put out: the platform's page calls that what it likes
+    elif participant and what in NOT_LET_IN:
+        stop_waiting(participant, at=timezone.now())
     return show(request, OUT[what](found, readable))
 
 

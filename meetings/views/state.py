@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_POST, require_safe
 
 from meetings import capture
+from meetings.entering import still_here
 from meetings.models import Meeting
 from meetings.state import meeting_state, room_state
 from meetings.views.call import inside
@@ -39,6 +40,7 @@ def call_state(request: HttpRequest, slug: str) -> HttpResponse:
     if participant is None or participant.meeting.status != Meeting.Status.OPEN:
         return _json({"error": "not in a meeting"}, status=404)
     meeting = participant.meeting
+    still_here(participant=participant)
     body: dict[str, Any] = room_state(room=meeting.room, with_names=False)
     body["answer"] = participant.answer
     body["instruction"] = None

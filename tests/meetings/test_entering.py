@@ -4,7 +4,8 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import AnonymousUser
 
-from meetings.entering import ConsentNeeded, MeetingOver, MustWait, enter, entry_for
+from meetings.consent import recording_allowed
+from meetings.entering import ConsentNeeded, MeetingOver, MustWait, enter, entry_for, still_here
 from meetings.models import Capture, Meeting, Participant
 from meetings.signals import consent_withdrawn
 from platforms.base import PlatformUnavailable
@@ -201,3 +202,22 @@ def test_changing_yes_to_no_takes_the_yes_back(meeting, recording):
     finally:
         consent_withdrawn.disconnect(listen)
     assert told == [(meeting.pk, bob.pk)]
+
+
+@pytest.mark.parametrize(("platform", "counts"), [("fake-page", True), ("fake", False)])
+def test_an_open_page_counts_where_no_event_came_and_nobody_can_be_asked(fake_platforms, platform, counts):
+    """Without it, whoever refused would be forgotten after a minute, and be recorded."""
+    meeting = make_meeting(make_room(platform=platform))
+    ben = guest(meeting, answer=NO)
+    later = NOW + timedelta(seconds=50)
+    still_here(participant=ben, now=later)
+    assert recording_allowed(meeting, now=later + timedelta(seconds=50))[0] is not counts
+
+
+def test_an_open_page_says_nothing_of_whom_the_provider_has_told(fake_platforms):
+    meeting = make_meeting(make_room(platform="fake-page"))
+    ben = guest(meeting, answer=NO)
+    make_stay(ben, left_at=NOW + timedelta(seconds=10))
+    still_here(participant=ben, now=NOW + timedelta(seconds=50))
+    ben.refresh_from_db()
+    assert ben.entered_at == NOW

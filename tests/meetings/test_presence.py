@@ -3,7 +3,8 @@ from datetime import timedelta
 import pytest
 
 from meetings import presence
-from meetings.models import Meeting, Participant
+from meetings.models import Meeting, Participant, Waiting
+from meetings.presence import forget_knocks
 from platforms.base import PlatformUnavailable, PresentPerson, RoomPresence
 from platforms.events import ParticipantJoined, ParticipantLeft
 from platforms.signals import platform_event
@@ -174,3 +175,14 @@ def test_nothing_live_nothing_asked(provider, meeting):
     Meeting.objects.update(status="ended")
     presence.look(NOW)
     assert provider.calls == []
+
+
+@pytest.mark.parametrize(
+    ("platform", "gone_for_s", "waiting"), [("fake-page", 61, 0), ("fake-page", 59, 1), ("fake", 61, 1)]
+)
+def test_a_knock_whose_page_is_gone_is_forgotten(fake_platforms, platform, gone_for_s, waiting):
+    meeting = make_meeting(make_room(platform=platform))
+    kim = make_participant(meeting, "Kim", came_by_page=True, entered_at=NOW)
+    Waiting.objects.create(meeting=meeting, session_id="k", user_id=kim.provider_user_id, started_at=NOW)
+    forget_knocks(NOW + timedelta(seconds=gone_for_s))
+    assert meeting.waiting.open().count() == waiting

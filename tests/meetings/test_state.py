@@ -46,6 +46,15 @@ def test_open_with_people(room):
     assert names == told | {"names": ["Ann", "Somebody without a name"]}
 
 
+def test_a_recorder_that_the_provider_sent_in_is_a_recording(room):
+    """Where nobody is asked the provider may start by itself, and no page of a host is there to tell."""
+    stay = make_stay(make_participant(make_meeting(room), "", is_person=False))
+    assert (state(room)["recording"], state(room)["people"]) == (True, 0)
+    stay.left_at = NOW
+    stay.save()
+    assert state(room)["recording"] is False
+
+
 @pytest.mark.parametrize(("capture", "recording"), [("wanted", False), ("on", True), ("off", False), ("failed", False)])
 def test_recording_means_that_it_runs(room, capture, recording):
     Capture.objects.create(meeting=make_meeting(room), state=capture)

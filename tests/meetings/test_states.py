@@ -9,7 +9,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from meetings.models import Capture, Meeting
+from meetings.models import Capture, Meeting, Waiting
 from meetings.notices import OUT
 from platforms.base import PlatformRefused, PlatformUnavailable
 from tests.factories import NOW, make_meeting, make_participant, make_room, make_stay, make_user
@@ -259,3 +259,24 @@ def test_a_mistake_of_ours_is_a_page(room, monkeypatch):
     monkeypatch.setattr("meetings.views.room.room_state", broken)
     response = Client(raise_request_exception=False).get("/rooms/standup/")
     assert (heading(response), response.status_code) == ("Something went wrong here", 500)
+
+
+@pytest.mark.parametrize("what", ["removed", "connection", "expired"])
+def test_whoever_was_put_out_at_the_end_is_told_of_the_end(client, room, what):
+    participant = come_in(client, room)
+    page = f"/rooms/standup/out/{what}/"
+    assert heading(client.get(page)) != "The meeting has ended"
+    Meeting.objects.filter(pk=participant.meeting_id).update(status="ended", ended_at=timezone.now())
+    assert heading(client.get(page)) == "The meeting has ended"
+    assert heading(Client().get(page)) != "The meeting has ended"
+
+
+@pytest.mark.parametrize("what", ["declined", "no-answer"])
+def test_whoever_was_not_let_in_knocks_no_more(client, room, what):
+    """A provider may not say that a knock was refused; the page of that person does."""
+    participant = come_in(client, room)
+    knock = {"meeting": participant.meeting, "started_at": timezone.now()}
+    Waiting.objects.create(session_id="k", user_id=participant.provider_user_id, **knock)
+    Waiting.objects.create(session_id="other", user_id="other", **knock)
+    client.get(f"/rooms/standup/out/{what}/")
+    assert [each.session_id for each in participant.meeting.waiting.open()] == ["other"]

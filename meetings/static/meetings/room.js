@@ -11,6 +11,8 @@ const OWN_WORD_MS = 20000;
 
 let controls = null;
 let leaving = false;
+//: our server has ended the meeting: however the platform then calls this leaving, that is why
+let over = false;
 let asked = !byId("ask")?.hasAttribute("data-unanswered");
 
 function go(url) {
@@ -185,6 +187,7 @@ async function poll() {
   try {
     const response = await fetch(data.urls.state, { headers: { Accept: "application/json" } });
     if (response.status === 404) {
+      over = true;
       await end();
       go(data.urls.out.ended);
     }
@@ -241,7 +244,7 @@ const on = {
     document.body.dataset.call = "waiting";
   },
   left(reason) {
-    go(data.urls.out[reason] ?? data.urls.after);
+    go(over ? data.urls.out.ended : (data.urls.out[reason] ?? data.urls.after));
   },
   recording(running) {
     own.recording = { value: running, at: Date.now() };
