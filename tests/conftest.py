@@ -44,9 +44,15 @@ def _servers() -> Iterator[ExitStack]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(_servers: ExitStack) -> str:
-    """An empty PostgreSQL database of this run's own."""
+def _postgres(_servers: ExitStack) -> str:
     return _have(services.postgres, _servers)
+
+
+@pytest.fixture
+def postgres_url(_postgres: str) -> Iterator[str]:
+    """An empty PostgreSQL database of this test's own."""
+    with services.postgres_database(_postgres) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pika
 import psycopg
@@ -67,6 +68,19 @@ def postgres() -> Iterator[str]:
         # Django makes test_<name> and test_<name>_gw0 … beside it
         stack.callback(_drop_databases, query, name)
         yield f"postgres://postgres@{_authority(query)}/{name}{_socket_folder(query)}"
+
+
+@contextmanager
+def postgres_database(beside: str) -> Iterator[str]:
+    """An empty database for one test, on the server of this address."""
+    name = f"reflector_{os.getpid()}_{secrets.token_hex(6)}"
+    with psycopg.connect(beside, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
+    try:
+        yield urlsplit(beside)._replace(path=f"/{name}").geturl()
+    finally:
+        with psycopg.connect(beside, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # type: ignore[arg-type]
 
 
 def _listening_postgres() -> dict[str, str]:
