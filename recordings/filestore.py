@@ -23,12 +23,16 @@ from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 
+from recordings import scratch
+
 if TYPE_CHECKING:
     from storages.backends.s3 import S3Storage
 
 CHUNK = 64 * 1024
 PART = 8 * 1024 * 1024  #: bytes per part of a long upload
-ABANDONED_S = 3600  #: a partial file that nobody has written to for this long was left by a killed process
+#: a partial file that nobody has written to for this long was left by a killed process: whoever writes reads from a
+#: local file under a lease, and the next one comes no sooner than the lease runs out
+ABANDONED_S = 15
 URL_LIFE_S = 300
 KEY = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
@@ -251,8 +255,8 @@ class BucketStore(FileStore):
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(prefix="media-") as folder:
-            path = Path(folder) / "media"
+        with scratch.folder(Path(key).stem) as folder:
+            path = folder / "media"
             with path.open("wb") as file:
                 for chunk in self.read(key):
                     with _storage_errors():

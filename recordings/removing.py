@@ -14,6 +14,7 @@ from django.utils import timezone
 from meetings.models import Participant, ParticipantSession
 from platforms import registry
 from platforms.work import Lease
+from recordings import scratch
 from recordings.filestore import filestore
 from recordings.models import Recording, Transcript
 
@@ -64,6 +65,7 @@ def remove(lease: Lease[Recording]) -> None:
     adapter.delete_recording(item)
     lease.check()
     filestore().delete(recording.media_key)
+    scratch.clear(str(recording.pk))
     if adapter.get_recording(recording.provider_recording_id) is not None:
         raise RuntimeError("the provider still lists the recording after it was told to delete it")
     with lease.finishing():

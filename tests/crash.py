@@ -17,6 +17,7 @@ The fixture ``installation`` gives one on SQLite with Valkey, and one on Postgre
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -25,18 +26,19 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
+import pika
 import psycopg
 import pytest
 import redis
 
 from tests.accounts_for_platforms import BOTH
-from tests.services import free_port
+from tests.services import Unavailable, free_port, own_valkey
 from tests.signing import signed
 
 ROOT = Path(__file__).parent.parent
@@ -45,8 +47,8 @@ ROOT = Path(__file__).parent.parent
 class Started:
     """One process group of the installation."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path, flag: Path) -> None:
-        self.process, self.log, self.flag = process, log, flag
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, flags: list[Path]) -> None:
+        self.process, self.log, self.flags = process, log, flags
 
     def kill(self) -> None:
         """kill -9, without a chance to say goodbye."""
@@ -66,8 +68,13 @@ class Started:
         self.process.wait(20)
 
     def wait_until_stopped(self, within_s: float = 60) -> None:
-        """Until it stands at its ``crash_at``."""
-        until(self.flag.exists, f"it did not get to its point:\n{self.said()}", within_s)
+        """Until it stands at its ``crash_at``, at each of them where there are several."""
+        until(
+            lambda: all(flag.exists() for flag in self.flags),
+            "it did not get to its point",
+            within_s,
+            lambda: f"reached: {[flag.exists() for flag in self.flags]}\n{self.said()}",
+        )
 
     def wait_until_said(self, words: str, within_s: float = 60) -> None:
         until(lambda: words in self.said(), f"it did not say {words!r}", within_s, self.said)
@@ -120,6 +127,9 @@ class Installation:
 
     # processes
 
+    def running(self) -> list[Started]:
+        return [started for started in self._started if started.process.poll() is None]
+
     def manage(self, *arguments: str, code: int = 0) -> str:
         """Run a management command to its end; what it printed."""
         done = subprocess.run(
@@ -138,6 +148,7 @@ class Installation:
         number = len(self._started)
         log, flag = self.folder / f"{number}-{arguments[0]}.log", self.folder / f"{number}.flag"
         crash = {"CRASH_AT": crash_at, "CRASH_FLAG": str(flag)} if crash_at else {}
+        flags = [Path(f"{flag}.{point}") if point else flag for point in range(len(crash_at.split(",")))]
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "manage.py", *arguments],
@@ -148,7 +159,7 @@ class Installation:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        started = Started(process, log, flag)
+        started = Started(process, log, flags if crash_at else [])
         self._started.append(started)
         return started
 
@@ -170,8 +181,20 @@ class Installation:
         return self.start("sweep", "--loop")
 
     def wipe_broker(self) -> None:
+        if self.broker_url.startswith("amqp"):
+            with closing(pika.BlockingConnection(pika.URLParameters(self.broker_url))) as connection:
+                for queue in ("default", "speech"):
+                    channel = connection.channel()
+                    with suppress(pika.exceptions.ChannelClosedByBroker):  # there is none
+                        channel.queue_purge(queue)
+            return
         with redis.Redis.from_url(self.broker_url) as client:
             client.flushdb()
+
+    def run(self, code: str) -> Any:
+        """Run Python inside the installation; what its last line printed, as JSON."""
+        said = self.manage("shell", "--verbosity", "0", "--command", code)
+        return json.loads(said.strip().splitlines()[-1])
 
     # what goes in
 
@@ -211,6 +234,16 @@ class Installation:
                 return connection.execute(sql).fetchall()
         with psycopg.connect(self.database_url) as connection:
             return connection.execute(sql).fetchall()  # type: ignore[call-overload,no-any-return]
+
+    def execute(self, sql: str) -> None:
+        """Change the database past Django."""
+        if self.database_url.startswith("sqlite"):
+            with closing(sqlite3.connect(self.database_url.removeprefix("sqlite:///"), timeout=20)) as connection:
+                connection.execute(sql)
+                connection.commit()
+        else:
+            with psycopg.connect(self.database_url) as connection:
+                connection.execute(sql)  # type: ignore[call-overload]
 
     def wait_for(self, sql: str, wanted: list[tuple[Any, ...]], *, within_s: float) -> float:
         """Seconds until the query answers ``wanted``."""
@@ -254,16 +287,42 @@ def postgres_and_redis(tmp_path: Path, postgres_url: str, redis_url: str) -> Ite
         product.wipe_broker()
 
 
-@pytest.fixture(
-    params=[
-        "sqlite_and_valkey",
-        pytest.param("postgres_and_redis", marks=[pytest.mark.postgres, pytest.mark.redis]),
-    ]
-)
+#: for fixtures of a larger scope: ``params=KINDS``, then ``installed(request.param, …)``
+KINDS = [
+    "sqlite_and_valkey",
+    pytest.param("postgres_and_redis", marks=[pytest.mark.postgres, pytest.mark.redis]),
+]
+
+
+@pytest.fixture(params=KINDS)
 def installation(request: pytest.FixtureRequest) -> Installation:
     """Both kinds, one after the other."""
     product: Installation = request.getfixturevalue(request.param)
     return product
+
+
+@contextmanager
+def installed(
+    kind: str, folder: Path, request: pytest.FixtureRequest, environ: Mapping[str, str]
+) -> Iterator[Installation]:
+    """The installation of this kind, for as long as the caller likes, with more in its environment."""
+    with ExitStack() as stack:
+        if kind == "postgres_and_redis":
+            database_url = stack.enter_context(database_of_its_own(request.getfixturevalue("postgres_url")))
+            broker_url = request.getfixturevalue("redis_url")
+        elif kind == "sqlite_and_rabbitmq":
+            database_url, broker_url = "", request.getfixturevalue("rabbitmq_url")
+        else:
+            database_url = ""
+            try:
+                broker_url = stack.enter_context(own_valkey())
+            except Unavailable as reason:
+                pytest.skip(str(reason))
+        product = Installation(folder, database_url=database_url, broker_url=broker_url, environ=environ)
+        with product:
+            product.wipe_broker()
+            yield product
+            product.wipe_broker()
 
 
 @contextmanager
