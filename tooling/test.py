@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -109,6 +110,7 @@ def tests(run: Run, extra: list[str]) -> None:
 def main() -> int:
     static_only = "--static" in sys.argv[1:]
     extra = [argument for argument in sys.argv[1:] if argument != "--static"]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what we started is stopped
     run = Run(for_tests(os.environ) | {"PYTHONUNBUFFERED": "1"})
     for name, command in STATIC.items():
         run.step(name, command)
