@@ -34,6 +34,7 @@ STATIC = {
     "settings": [sys.executable, "manage.py", "check", "--fail-level", "ERROR"],
 }
 PYTEST = [sys.executable, "-m", "pytest", "-q", "--color=yes" if sys.stdout.isatty() else "--color=no"]
+WORKERS = str(max(2, min(4, os.cpu_count() or 2)))
 #: tests that start a whole installation of ours, or a browser, have the machine to themselves
 ALONE = "browser or crash"
 
@@ -97,11 +98,11 @@ def tests(run: Run, extra: list[str]) -> None:
         run.start(stack, "TEST_REDIS_URL", "Redis", services.redis)
         run.start(stack, "TEST_RABBITMQ_URL", "RabbitMQ", services.rabbitmq)
         # 5 is pytest's "nothing collected"
-        run.step("tests on SQLite", [*PYTEST, "-n", "2", "-m", f"not ({ALONE})", *extra])
+        run.step("tests on SQLite", [*PYTEST, "-n", WORKERS, "-m", f"not ({ALONE})", *extra])
         if address := run.environment.get("TEST_POSTGRES_URL"):
             run.step(
                 "the same on PostgreSQL",
-                [*PYTEST, "-n", "2", "-m", f"not ({ALONE})", "--database-only", *extra],
+                [*PYTEST, "-n", WORKERS, "-m", f"not ({ALONE})", "--database-only", *extra],
                 TEST_DATABASE_URL=address,
             )
         run.step("whole installations and browsers", [*PYTEST, "-m", ALONE, *extra], fine=(0, 5))
