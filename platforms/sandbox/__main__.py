@@ -37,8 +37,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def refuses(environ: Mapping[str, str]) -> bool:
-    """A development tool: not beside a service that says it is in production."""
-    return environ.get("DEBUG", "").strip().lower() in ("0", "false", "no", "off", "n", "f")
+    """A development tool: only where DEBUG is on, as the service itself reads it."""
+    return environ.get("DEBUG", "").strip().lower() not in ("1", "true", "yes", "on", "y", "ok")
 
 
 def watch_parent(stop: threading.Event) -> None:
@@ -52,7 +52,7 @@ def watch_parent(stop: threading.Event) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     if refuses(os.environ):
-        print("The sandbox is a development tool: it does not start with DEBUG=false.", file=sys.stderr)  # noqa: T201
+        print("The sandbox is a development tool: it starts with DEBUG=true only.", file=sys.stderr)  # noqa: T201
         return 2
     logging.basicConfig(level=logging.INFO, format="%(asctime)s sandbox %(levelname)s %(message)s")
     for noisy in ("botocore", "boto3", "urllib3", "werkzeug", "waitress.queue", "s3transfer"):

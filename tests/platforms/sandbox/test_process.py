@@ -38,7 +38,7 @@ def test_restart_keeps_rooms_and_secrets(tmp_path: Path) -> None:
         again.stop()
 
 
-@pytest.mark.parametrize("debug", ["false", "0", "False", "no"])
+@pytest.mark.parametrize("debug", ["false", "0", "False", "no", "", "maybe"])
 def test_it_does_not_start_in_production(tmp_path: Path, debug: str) -> None:
     refused = Process.start(tmp_path, DEBUG=debug)
     assert refused.running.wait(30) == 2
