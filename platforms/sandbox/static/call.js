@@ -11,6 +11,18 @@ const ENDINGS = {
 const FATAL = { deleted: ["no-room", "This room was deleted."], ejected: ["ejected", "Meeting has ended"],
   refused: ["not-allowed", "You were not let in."], vanished: ["connection-error", "The connection was lost."] };
 
+// A page that has record buttons of its own asks for ours to be hidden: Daily by the token, Whereby by the address.
+const query = new URLSearchParams(location.search);
+const RECORD_BUTTON = query.get("recording") !== "off" && claims(query.get("t")).enable_recording_ui !== false;
+
+function claims(token) {
+  try {
+    return JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")));
+  } catch {
+    return {};
+  }
+}
+
 class Call {
   constructor() {
     this.query = new URLSearchParams(location.search);
@@ -192,6 +204,7 @@ class Call {
     $("video").textContent = this.camera ? "Camera off" : "Camera on";
     $("video").setAttribute("aria-pressed", !this.camera);
     for (const button of document.querySelectorAll(".host")) button.hidden = !me?.owner;
+    if (!RECORD_BUTTON) $("record").hidden = true;
     $("record").textContent = recordings.length ? "Stop recording" : "Start recording";
     $("count").textContent = people.length;
     this.list($("people"), people, (person) => this.tile(person));
