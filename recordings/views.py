@@ -47,6 +47,7 @@ def meeting(request: HttpRequest, pk: str) -> HttpResponseBase:
         "recordings": rows,
         "turns": turns,
         "pending": any(state.pending for _, state in rows) or _recording_expected(found, recordings),
+        "removed": bool(recordings) and all(recording.delete_wanted_at for recording in recordings),
         "start_s": start,
         "my_receipt": _my_receipt(request, found),
         "several_recordings": len(recordings) > 1,

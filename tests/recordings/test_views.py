@@ -129,6 +129,7 @@ def test_it_says_what_became_of_a_recording(client, meeting, recording, owner, c
     assert said in html
     assert "secret detail" not in html
     assert html.count("<video") == (1 if "probe" in changes else 0)
+    assert ("words went with the recording" in html) == ("delete_wanted_at" in changes)
 
 
 @pytest.mark.parametrize(
