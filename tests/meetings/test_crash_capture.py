@@ -37,9 +37,11 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory):
-    process = Process.start(tmp_path_factory.mktemp("sandbox")).ready()
-    yield process
-    process.stop()
+    process = Process.start(tmp_path_factory.mktemp("sandbox"))
+    try:
+        yield process.ready(120)
+    finally:
+        process.stop()
 
 
 @pytest.fixture(params=KINDS)

@@ -41,7 +41,7 @@ class Process:
             try:
                 if requests.get(f"{self.url}/healthz", timeout=5).status_code == 200 and self.env_file.exists():
                     return self
-            except requests.ConnectionError:
+            except requests.RequestException:
                 pass
             time.sleep(0.1)
         raise AssertionError("the sandbox did not start")
