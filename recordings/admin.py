@@ -6,16 +6,15 @@ import json
 from typing import Any
 
 from django.contrib import admin
-from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from meetings.dossier import clock, events_section
 from meetings.models import Meeting
-from recordings.filestore import FileMissing, filestore
 from recordings.models import Recording, Transcript
-from recordings.ranges import serve
+from recordings.playing import admit_media, send_file
 from rooms.models import Room
 from rooms.staff.again import RunAgain
 from rooms.staff.display import (
@@ -76,15 +75,10 @@ class RecordingAdmin(RunAgain, ReadOnlyAdmin):
         recording = self.get_object(request, str(pk))
         if recording is None or not self.has_view_permission(request, recording) or not _playable(recording):
             raise Http404("no such file")
-        store = filestore()
-        if address := store.url(recording.file_key, content_type=recording.content_type):
-            response = HttpResponseRedirect(address)
-            response["Cache-Control"] = "no-store"
-            return response
-        try:
-            return serve(request, store, recording.file_key, content_type=recording.content_type, etag=recording.sha256)
-        except FileMissing as error:
-            raise Http404("the file is gone") from error
+        return send_file(request, recording)
+
+    def change_view(self, *args: Any, **kwargs: Any) -> HttpResponse:
+        return admit_media(super().change_view(*args, **kwargs))
 
     @admin.display(description="found", ordering="found_at")
     def found(self, recording: Recording) -> str | SafeString:

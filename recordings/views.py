@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db.models import Exists, OuterRef
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -12,9 +12,8 @@ from meetings.models import Meeting
 from meetings.visits import may_read, participant_for, remember_visit
 from recordings.captions import webvtt
 from recordings.deeplink import seconds
-from recordings.filestore import FileMissing, filestore
 from recordings.models import Recording, Transcript, TranscriptSegment
-from recordings.ranges import serve
+from recordings.playing import admit_media, send_file
 from recordings.reading import people_of, state_of, turns_of
 
 
@@ -52,7 +51,7 @@ def meeting(request: HttpRequest, pk: str) -> HttpResponseBase:
         "my_receipt": _my_receipt(request, found),
         "several_recordings": len(recordings) > 1,
     }
-    return render(request, "recordings/meeting.html", context)
+    return admit_media(render(request, "recordings/meeting.html", context))
 
 
 def _recordings(found: Meeting) -> list[Recording]:
@@ -98,17 +97,7 @@ def _playable(request: HttpRequest, pk: str, recording_id: str) -> Recording:
 @require_safe
 def media(request: HttpRequest, pk: str, recording_id: str) -> HttpResponseBase:
     """The recording itself, with ranges; from S3 by a redirect to an address that lives five minutes."""
-    recording = _playable(request, pk, recording_id)
-    store = filestore()
-    address = store.url(recording.file_key, content_type=recording.content_type)
-    if address is not None:
-        response = HttpResponseRedirect(address)
-        response["Cache-Control"] = "no-store"
-        return response
-    try:
-        return serve(request, store, recording.file_key, content_type=recording.content_type, etag=recording.sha256)
-    except FileMissing as error:
-        raise Http404 from error
+    return send_file(request, _playable(request, pk, recording_id))
 
 
 @require_safe

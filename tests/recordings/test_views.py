@@ -194,3 +194,21 @@ def test_captions_are_webvtt(client, meeting, transcript, owner):
     answer = client.get(reverse("recording-captions", args=[meeting.pk, transcript.recording.pk]))
     assert answer["Content-Type"].startswith("text/vtt")
     assert "00:00:30.000 --> 00:00:31.000\nLater words." in answer.content.decode()
+
+
+def test_a_recording_in_our_bucket_may_be_played_by_the_page(client, meeting, recording, admin_user, settings):
+    settings.MEDIA_STORAGE = "s3://media/prefix"
+    settings.MEDIA_S3_ENDPOINT_URL = "http://localhost:9999"
+    settings.AWS_ACCESS_KEY_ID, settings.AWS_SECRET_ACCESS_KEY = "key", "made-up"
+    client.force_login(admin_user)
+    address = client.get(reverse("recording-media", args=[meeting.pk, recording.pk]))
+    assert address.status_code == 302
+    origin = "/".join(address.url.split("/")[:3])
+    for where in (meeting.get_absolute_url(), reverse("admin:recordings_recording_change", args=[recording.pk])):
+        policy = client.get(where)["Content-Security-Policy"]
+        assert f"media-src 'self' {origin}" in policy
+
+
+def test_a_recording_in_our_folder_needs_nothing_of_elsewhere(client, meeting, recording, owner):
+    client.force_login(owner)
+    assert "media-src" not in page(client, meeting)["Content-Security-Policy"]
