@@ -69,7 +69,8 @@ class Command(BaseCommand):
         else:
             checks = ["--skip-checks"]
             password = settings.OPERATOR_ENVIRON.get("DEMO_PASSWORD") or secrets.token_urlsafe(9)
-            code = group.finish("setup", [*MANAGE, "runall", "--prepare"], environ | {"DEMO_PASSWORD": password})
+            quietly = {"LOG_LEVEL": "WARNING"} | environ | {"DEMO_PASSWORD": password}
+            code = group.finish("setup", [*MANAGE, "runall", "--prepare"], quietly)
             if code:
                 raise Stopped("The set-up failed; what is wrong stands above.", code=code)
 
