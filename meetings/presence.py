@@ -25,7 +25,7 @@ from platforms.models import Heartbeat
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = timedelta(seconds=20)
-#: Daily asks for at most one look in 15 seconds
+#: one look in 15 seconds is the most that the strictest provider asks for
 LOOK_AGAIN = TWO_LOOKS
 #: where a look costs a request per room, rooms are looked at only when it matters
 LOOK_DEARLY_AFTER = timedelta(minutes=25)

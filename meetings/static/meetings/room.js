@@ -109,7 +109,7 @@ function ask() {
 
 // however it closes, the keyboard goes back to the call; closing without a button is no answer
 dialog?.addEventListener("close", () => {
-  container.querySelector("iframe, whereby-embed, [tabindex]")?.focus();
+  (container.querySelector("iframe, [tabindex]") ?? container.firstElementChild)?.focus();
   container.querySelector("iframe")?.focus();
 });
 byId("not-now")?.addEventListener("click", () => dialog.close());
