@@ -51,13 +51,12 @@ def _default_platform() -> list[CheckMessage]:
         return [Error(f"DEFAULT_PLATFORM is {slug!r}, which is no platform.", hint=hint, id="platforms.E002")]
     others = [adapter.slug for adapter in registry.configured()]
     if others and slug not in others:
-        return [
-            Warning(
-                f"DEFAULT_PLATFORM is {slug!r}, which is not configured: new rooms cannot open.",
-                hint=f"Configure {known[slug].label}, or set DEFAULT_PLATFORM={others[0]}.",
-                id="platforms.W002",
-            )
-        ]
+        words = f"DEFAULT_PLATFORM is {slug!r}, which is not configured: new rooms cannot open."
+        hint = f"Configure {known[slug].label}, or set DEFAULT_PLATFORM={others[0]}."
+        # a choice that cannot be is a mistake; the default of the default only does not suit
+        if settings.PLATFORM_ENVIRON.get("DEFAULT_PLATFORM"):
+            return [Error(words, hint=hint, id="platforms.E008")]
+        return [Warning(words, hint=hint, id="platforms.W002")]
     return []
 
 

@@ -32,7 +32,11 @@ class Variables:
 
     def secrets(self, name: str, hint: str = "") -> tuple[str, ...]:
         """Comma-separated, the first is the newest."""
-        return tuple(part for part in (piece.strip() for piece in self.required(name, hint).split(",")) if part)
+        value = self.required(name, hint)
+        parts = tuple(part for part in (piece.strip() for piece in value.split(",")) if part)
+        if value and not parts:
+            self.wrong(name, "holds no secret", hint)
+        return parts
 
     def url(self, name: str, default: str = "") -> str:
         value = self.get(name, default).rstrip("/")

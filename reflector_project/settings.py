@@ -4,6 +4,7 @@ import os
 import secrets
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -21,6 +22,18 @@ for _name in [name for name, value in os.environ.items() if not value]:
     del os.environ[_name]  # an empty variable is one that is not set
 #: what the operator set, before the sandbox fills in; runall starts its processes with this
 OPERATOR_ENVIRON = dict(os.environ)
+
+
+def read(kind: str, name: str, default: Any) -> Any:
+    """A variable as ``env.<kind>`` reads it; what it cannot read is told by the variable's name."""
+    try:
+        value = getattr(env, kind)(name, default=default)
+        if kind == "db":
+            value["ENGINE"]
+        return value
+    except (ImproperlyConfigured, KeyError, TypeError, ValueError) as error:
+        raise ImproperlyConfigured(f"{name} cannot be read; .env.example shows what it looks like.") from error
+
 
 DEBUG = env.bool("DEBUG", default=False)
 
@@ -40,8 +53,8 @@ if not SECRET_KEY:
         secret_file.write_text(secrets.token_urlsafe(50))
     SECRET_KEY = secret_file.read_text()
 
-PORT = env.int("PORT", default=8000)
-SANDBOX_PORT = env.int("SANDBOX_PORT", default=8001)
+PORT = read("int", "PORT", 8000)
+SANDBOX_PORT = read("int", "SANDBOX_PORT", 8001)
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://localhost:{PORT}").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
@@ -109,7 +122,7 @@ TEMPLATES = [
 
 # -- database -------------------------------------------------------------------------------------------------------
 
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
+DATABASES = {"default": read("db", "DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     VAR_DIR.mkdir(exist_ok=True)
     DATABASES["default"]["OPTIONS"] = {
@@ -118,7 +131,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA foreign_keys=ON;",
     }
 else:
-    DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
+    DATABASES["default"]["CONN_MAX_AGE"] = read("int", "CONN_MAX_AGE", 60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
         # a server that is gone without a word must not hold up whoever asks it; seconds, milliseconds
@@ -133,7 +146,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # -- broker: carries wake-up calls only --------------------------------------------------------------------------------
 
-EMBEDDED_BROKER_PORT = env.int("EMBEDDED_BROKER_PORT", default=6399)
+EMBEDDED_BROKER_PORT = read("int", "EMBEDDED_BROKER_PORT", 6399)
 BROKER_URL = env.str("BROKER_URL", default="")
 _broker, _broker_options = broker_and_options(BROKER_URL or f"redis://127.0.0.1:{EMBEDDED_BROKER_PORT}/0")
 DRAMATIQ_BROKER = {
@@ -163,10 +176,10 @@ TRANSCRIBER_MODEL = env.str("TRANSCRIBER_MODEL", default="")
 
 # -- meetings ---------------------------------------------------------------------------------------------------------
 
-MEETING_HOURS = env.float("MEETING_HOURS", default=8.0)
-EMPTY_GRACE_S = env.float("EMPTY_GRACE_S", default=120.0)
+MEETING_HOURS = read("float", "MEETING_HOURS", 8.0)
+EMPTY_GRACE_S = read("float", "EMPTY_GRACE_S", 120.0)
 #: how often guests of one network address may press Join
-GUEST_JOINS_PER_MINUTE = env.int("GUEST_JOINS_PER_MINUTE", default=20)
+GUEST_JOINS_PER_MINUTE = read("int", "GUEST_JOINS_PER_MINUTE", 20)
 
 # -- people -----------------------------------------------------------------------------------------------------------
 
@@ -177,7 +190,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"
-vars().update(env.email("EMAIL_URL", default="consolemail://"))
+vars().update(read("email", "EMAIL_URL", "consolemail://"))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Reflector rooms <rooms@localhost>")
 
 # -- web --------------------------------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ def test_a_half_filled_group_is_an_error_that_names_what_is_missing(told, variab
         ("WHEREBY_API_URL", "api.whereby.dev"),
         ("DAILY_API_URL", "ftp://api.daily.co"),
         ("DAILY_WEBHOOK_SECRET", "not base64!"),
+        ("WHEREBY_WEBHOOK_SECRET", " , "),
         ("DAILY_SUBDOMAIN", "two words"),
         ("DAILY_ROOM_URL_PATTERN", "https://x.daily.co/fixed"),
         ("AWS_DAILY_ROLE_ARN", "role"),
@@ -98,7 +99,12 @@ def test_each_mistake_once_by_name(told, changes, level, number, variable):
     assert variable in found[0][2]
 
 
-def test_a_default_platform_that_is_not_configured_is_a_warning(told):
+def test_a_platform_that_is_not_configured_cannot_be_chosen_as_the_default(told):
+    found = told(PLATFORM_ENVIRON=ONLY_WHEREBY | {"DEFAULT_PLATFORM": "daily"}, DEFAULT_PLATFORM="daily")
+    assert ("error", "platforms.E008") in [(level, number) for level, number, _ in found]
+
+
+def test_a_default_that_nobody_chose_and_that_is_not_configured_is_a_warning(told):
     found = told(PLATFORM_ENVIRON=ONLY_WHEREBY, DEFAULT_PLATFORM="daily")
     assert ("warning", "platforms.W002") in [(level, number) for level, number, _ in found]
 

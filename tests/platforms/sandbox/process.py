@@ -31,7 +31,9 @@ class Process:
         keep = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
         state.mkdir(exist_ok=True)
         with (state / "log").open("ab") as log:
-            running = subprocess.Popen(command, cwd=ROOT, env=keep | {"DEBUG": "true"} | environ, stdout=log, stderr=log)
+            running = subprocess.Popen(
+                command, cwd=ROOT, env=keep | {"DEBUG": "true"} | environ, stdout=log, stderr=log
+            )
         return cls(port, state, running)
 
     def ready(self, seconds: float = 60) -> Process:
