@@ -279,6 +279,7 @@ class ParticipantSession(models.Model):
     objects = ParticipantSessionQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "stay"
         ordering = ["joined_at", "pk"]
         constraints = [
             models.UniqueConstraint(fields=["meeting", "participant", "session_id"], name="stay_once_per_meeting"),
@@ -441,6 +442,7 @@ class Capture(Work):
     max_attempts = 20
 
     class Meta(Work.Meta):
+        verbose_name = "recording order"
         abstract = False
         ordering = ["wanted_at"]
         constraints = [
