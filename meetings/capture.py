@@ -199,6 +199,10 @@ def _host_is_inside(meeting: Meeting, now: datetime) -> bool:
     return meeting.participants.filter(is_host=True, entered_at__gt=now - ABOUT_TO_BE_IN).exists()
 
 
+def _somebody_is_inside(meeting: Meeting, now: datetime) -> bool:
+    return meeting.people_inside().exists() or _host_is_inside(meeting, now)
+
+
 def _start(meeting: Meeting, *, reason: str, is_automatic: bool, now: datetime) -> Capture:
     by_server = _server_records(meeting)
     capture = Capture.objects.create(
@@ -432,7 +436,7 @@ def situation(meeting: Meeting, *, now: datetime | None = None) -> Situation:
         problem = _problem_of(running, meeting, now)
     elif last is not None and last.state == Capture.State.FAILED:
         problem = f"The recording failed: {last.error or 'the provider gave no reason'}"
-    elif is_open and meeting.recording_type == Room.RecordingType.CLOUD and meeting.people_inside().exists():
+    elif is_open and meeting.recording_type == Room.RecordingType.CLOUD and _somebody_is_inside(meeting, now):
         if not allowed:
             problem = f"Not recorded: {reason}"
         elif _is_demanded(meeting) and not _server_records(meeting):

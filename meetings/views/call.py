@@ -159,6 +159,7 @@ def _call_page(request: HttpRequest, participant: Participant, entry: Entry) -> 
             "script": static(adapter.page_script),
             "lock": f"call-{participant.pk}",
             "isHost": participant.is_host,
+            "serverRecords": adapter.capabilities.server_recording,
             "pageRecords": participant.is_host and not adapter.capabilities.server_recording,
             "urls": {
                 "state": reverse("call-state", args=[room.slug]),

@@ -30,7 +30,8 @@ function say(text, box = byId("said")) {
 // -- what is shown ---------------------------------------------------------------------------------------------------
 
 const own = { recording: null, people: null };
-const heard = (name, told) => (own[name] && Date.now() - own[name].at < OWN_WORD_MS ? own[name].value : told);
+const heard = (name, told, forMs = OWN_WORD_MS) =>
+  own[name] && Date.now() - own[name].at < forMs ? own[name].value : told;
 let recording = !byId("recording-sign").hidden;
 
 function showRecording(on) {
@@ -193,13 +194,15 @@ async function poll() {
     }
     if (!response.ok) return;
     const state = await response.json();
-    showRecording(heard("recording", state.recording));
+    // where our server does not record, the call itself knows best, however long ago it said so
+    showRecording(heard("recording", state.recording, data.serverRecords ? OWN_WORD_MS : Infinity));
     showPeople(heard("people", state.people));
     showWaiting(state.waiting);
     if (state.recording && state.answer === "none") ask();
     if (state.ends_at) {
       const minutes = Math.max(0, Math.round((new Date(state.ends_at) - Date.now()) / 60000));
-      say(`This meeting ends in ${minutes} minutes, at its time limit.`, byId("minutes"));
+      const left = minutes > 1 ? `${minutes} minutes` : minutes === 1 ? "one minute" : "less than a minute";
+      say(`This meeting ends in ${left}, at its time limit.`, byId("minutes"));
     }
     if (data.isHost) showHostTools(state);
     await follow(state.instruction);
