@@ -5,17 +5,17 @@ from __future__ import annotations
 from platforms.base import Finding
 from platforms.health import readiness
 from recordings import transcribers
-from recordings.filestore import StorageUnavailable, filestore
+from recordings.filestore import FileMissing, StorageUnavailable, filestore
 
 
 @readiness("storage")
 def storage_takes_files() -> Finding:
     try:
         filestore().check()
-    except (StorageUnavailable, ValueError) as error:
+    except (FileMissing, StorageUnavailable, ValueError) as error:
         return Finding(
             ok=False,
-            what=f"the media storage cannot be used: {error}",
+            what=f"the media storage cannot be used: {str(error) or 'it keeps nothing'}",
             why="Recordings cannot be fetched or played.",
             fix="correct MEDIA_STORAGE, or make the folder or bucket writable",
         )

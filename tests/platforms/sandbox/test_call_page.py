@@ -207,6 +207,20 @@ def test_muted_microphone_is_silent(sandbox: Process, browser: Browser) -> None:
     assert float(np.abs(sound).max()) < 0.01
 
 
+def test_record_button_is_hidden_where_the_page_around_has_its_own(sandbox: Process, browser: Browser) -> None:
+    room = daily_room(sandbox, "quiet")
+    page = browser.new_page()
+    for wishes, query, shown in (
+        ({}, {}, True),
+        ({"enable_recording_ui": False}, {}, False),
+        ({}, {"recording": "off"}, False),
+    ):
+        mine = token(sandbox, "quiet", user_name="Ann", is_owner=True, **wishes)
+        page.goto(f"{room['url']}?{urlencode({'t': mine} | query)}")
+        expect(page.get_by_role("button", name="Leave")).to_be_visible()
+        expect(page.locator("#record")).to_be_visible(visible=shown)
+
+
 def test_page_without_a_microphone_is_in_the_call_and_vanishes_when_closed(
     sandbox: Process, playwright: Playwright, chromium: str
 ) -> None:
