@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -178,3 +179,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.line(f"{len(tests)} test(s) not run: {reason}", red=True)
         for test in tests:
             terminalreporter.line(f"    {test}")
+    if path := os.environ.get("NOT_TESTED"):  # for the summary of ``make test``
+        with Path(path).open("a") as summary:
+            summary.writelines(f"{len(tests)} test(s): {reason}\n" for reason, tests in reasons.items())

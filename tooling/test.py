@@ -1,7 +1,6 @@
 """make test: lint, types, import contract, migrations, then every test on every database. Ends with one summary.
 
-Servers are looked for or started once, here, and handed to the test runs by address. ``--static`` stops before the
-tests. What could not be had is listed last; with ``REQUIRE_ALL=1`` it is a failure.
+``--static`` stops before the tests. What could not be had is listed last; with ``REQUIRE_ALL=1`` it is a failure.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,8 +34,9 @@ STATIC = {
 }
 PYTEST = [sys.executable, "-m", "pytest", "-q", "--color=yes" if sys.stdout.isatty() else "--color=no"]
 WORKERS = str(max(2, min(4, os.cpu_count() or 2)))
-#: tests that start a whole installation of ours, or a browser, have the machine to themselves
-ALONE = "browser or crash"
+#: tests that start whole installations of ours mostly wait; those with browsers have the machine to themselves
+QUICK, CRASH, BROWSER = "not (browser or crash)", "crash and not browser", "browser"
+NOTHING_COLLECTED = 5
 
 
 @dataclass
@@ -55,14 +55,6 @@ class Run:
         ok = code in fine
         self.failed |= not ok
         self.lines.append(f"{'ok    ' if ok else 'FAILED'} {time.monotonic() - start:6.1f} s  {name}")
-
-    def start(
-        self, stack: ExitStack, variable: str, name: str, service: Callable[[], AbstractContextManager[str]]
-    ) -> None:
-        try:
-            self.environment[variable] = stack.enter_context(service())
-        except services.Unavailable as reason:
-            self.missing.append(f"{name}: {reason}")
 
 
 def install_chromium() -> None:
@@ -93,19 +85,26 @@ def apt_install(package: str) -> None:
 def tests(run: Run, extra: list[str]) -> None:
     install_chromium()
     install_rabbitmq()
+    fine = (0, NOTHING_COLLECTED) if extra else (0,)
+    parallel = [*PYTEST, "-n", WORKERS]
     with ExitStack() as stack:
-        run.start(stack, "TEST_POSTGRES_URL", "PostgreSQL", services.postgres)
-        run.start(stack, "TEST_REDIS_URL", "Redis", services.redis)
-        run.start(stack, "TEST_RABBITMQ_URL", "RabbitMQ", services.rabbitmq)
-        # 5 is pytest's "nothing collected"
-        run.step("tests on SQLite", [*PYTEST, "-n", WORKERS, "-m", f"not ({ALONE})", *extra])
-        if address := run.environment.get("TEST_POSTGRES_URL"):
+        run.environment["NOT_TESTED"] = stack.enter_context(tempfile.NamedTemporaryFile()).name
+        run.step("tests on SQLite", [*parallel, "-m", QUICK, *extra], fine=fine)
+        try:
+            address = stack.enter_context(services.postgres())
+        except services.Unavailable as reason:
+            run.missing.append(f"the tests on PostgreSQL: {reason}")
+        else:
             run.step(
                 "the same on PostgreSQL",
-                [*PYTEST, "-n", WORKERS, "-m", f"not ({ALONE})", "--database-only", *extra],
+                [*parallel, "-m", QUICK, "--database-only", *extra],
+                fine=fine,
                 TEST_DATABASE_URL=address,
+                TEST_POSTGRES_URL=address,
             )
-        run.step("whole installations and browsers", [*PYTEST, "-m", ALONE, *extra], fine=(0, 5))
+        run.step("whole installations", [*parallel, "-m", CRASH, *extra], fine=fine)
+        run.step("browsers", [*PYTEST, "-m", BROWSER, *extra], fine=fine)
+        run.missing += sorted(set(Path(run.environment["NOT_TESTED"]).read_text().splitlines()))
 
 
 def main() -> int:
