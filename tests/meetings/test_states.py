@@ -138,6 +138,14 @@ def test_slow_opening_is_given_up_after_ten_seconds(waiting):
     assert 'name="name" value="Gil Guest"' in main
 
 
+def test_giving_up_is_said_however_often_it_is_looked_at(waiting):
+    """A script looks, and then the page is loaded to be shown."""
+    client, _ = waiting
+    since = int(timezone.now().timestamp()) - 11
+    for _ in range(2):
+        says(client.get("/rooms/standup/call/", {"since": since}), "The call could not be opened", 503)
+
+
 def test_slow_opening_that_fails_says_so(waiting):
     client, address = waiting
     Meeting.objects.update(status="failed", ended_at=timezone.now())
