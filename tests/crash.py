@@ -308,7 +308,7 @@ def installed(
     """The installation of this kind, for as long as the caller likes, with more in its environment."""
     with ExitStack() as stack:
         if kind == "postgres_and_redis":
-            database_url = stack.enter_context(database_of_its_own(request.getfixturevalue("postgres_url")))
+            database_url = stack.enter_context(database_of_its_own(request.getfixturevalue("_postgres")))
             broker_url = request.getfixturevalue("redis_url")
         elif kind == "sqlite_and_rabbitmq":
             database_url, broker_url = "", request.getfixturevalue("rabbitmq_url")
