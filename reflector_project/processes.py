@@ -1,4 +1,4 @@
-"""Several programs as one: started together, logged together, and none outlives the others.
+"""Several programs as one: started together, logged together, started again when one dies, ended together.
 
 Linux does the hard part: each child asks the kernel for a signal when we die (so ``kill -9`` leaves nothing), and
 grandchildren whose parent died are handed to us instead of to init. Elsewhere the rest still works.
@@ -13,14 +13,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 POLL_S = 0.1
+#: one that dies this often within this time will not get better by being started again
+DEATHS = 5
+WITHIN_S = 60.0
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -43,6 +47,8 @@ class Group:
         self._out = out
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._services: list[str] = []
+        self._again: dict[str, Callable[[], object]] = {}
+        self._deaths: dict[str, list[float]] = {}
         self._readers: list[threading.Thread] = []
         self._asked: int | None = None
         self._parent = os.getppid() if die_with_parent else None
@@ -65,10 +71,12 @@ class Group:
         *,
         service: bool = False,
         own_group: bool = False,
+        again: bool = False,
     ) -> subprocess.Popen[bytes]:
         """Start a program that has to run until we stop.
 
-        Others lean on a ``service``: it is stopped last. ``own_group`` keeps the terminal's Ctrl-C from a program that
+        Others lean on a ``service``: it is stopped last. ``again``: once all is up (``watch``), it is started again
+        when it dies. ``own_group`` keeps the terminal's Ctrl-C from a program that
         listens to it by itself; ours comes as SIGTERM, once and in order.
         """
         us = os.getpid()
@@ -90,8 +98,12 @@ class Group:
             process_group=0 if service or own_group else None,
         )
         self._running[name] = process
-        if service:
+        if service and name not in self._services:
             self._services.append(name)
+        if again:
+            self._again[name] = partial(
+                self.start, name, command, environ, service=service, own_group=own_group, again=True
+            )
         reader = threading.Thread(target=self._relay, args=(name, process), daemon=True)
         reader.start()
         self._readers.append(reader)
@@ -107,10 +119,24 @@ class Group:
         return process.returncode
 
     def watch(self) -> None:
-        """Stay until something ends. Raises ``Stopped``."""
+        """Stay until we are asked to stop, starting again what dies. Raises ``Stopped``."""
         while True:
+            self._start_dead_again()
             self.check()
             time.sleep(POLL_S)
+
+    def _start_dead_again(self) -> None:
+        """Not what dies over and over: that is left for ``check`` to tell."""
+        for name, process in list(self._running.items()):
+            if self._asked is not None or name not in self._again or process.poll() is None:
+                continue
+            now = time.monotonic()
+            deaths = [at for at in self._deaths.get(name, []) if now - at < WITHIN_S] + [now]
+            self._deaths[name] = deaths
+            if len(deaths) < DEATHS:
+                self._say("runall", f"{name} ended with code {process.returncode}; starting it again")
+                _end_adopted(except_for={other.pid for other in self._running.values()})
+                self._again[name]()
 
     def check(self, *, except_for: str = "") -> None:
         """Raises ``Stopped`` when we were asked to stop or something ended that should run."""
@@ -138,9 +164,12 @@ class Group:
         assert process.stdout is not None  # noqa: S101
         for raw in process.stdout:
             if line := raw.decode(errors="replace").rstrip():
-                with suppress(ValueError, OSError):  # our own output may be closed already
-                    self._out.write(f"{name:>8} | {line}\n")
-                    self._out.flush()
+                self._say(name, line)
+
+    def _say(self, name: str, line: str) -> None:
+        with suppress(ValueError, OSError):  # our own output may be closed already
+            self._out.write(f"{name:>8} | {line}\n")
+            self._out.flush()
 
 
 def _end(processes: Sequence[subprocess.Popen[bytes]], *, patience_s: float) -> None:
@@ -154,18 +183,17 @@ def _end(processes: Sequence[subprocess.Popen[bytes]], *, patience_s: float) -> 
         process.wait()
 
 
-def _end_adopted() -> None:
+def _end_adopted(*, except_for: Collection[int] = ()) -> None:
     """Kill what our programs left behind: on Linux it is now our child."""
     for _ in range(50):
-        children = _children()
+        children = [pid for pid in _children() if pid not in except_for]
         if not children:
             return
         for pid in children:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
         time.sleep(0.02)
 
 

@@ -24,7 +24,7 @@ environ = {"PATH": os.environ["PATH"]}
 try:
     with Group(out=sys.stdout, die_with_parent="--die-with-parent" in sys.argv) as group:
         group.start("service", [sys.executable, "-c", SLEEP], environ, service=True)
-        group.start("program", [sys.executable, "-c", PARENT], environ)
+        group.start("program", [sys.executable, "-c", PARENT], environ, again="--again" in sys.argv)
         print("finished", group.finish("helper", [sys.executable, "-c", "print('hello')"], environ), flush=True)
         group.watch()
 except Stopped as stopped:
@@ -113,6 +113,35 @@ def test_the_end_of_one_program_is_the_end_of_all_and_is_told() -> None:
         os.kill(program, signal.SIGKILL)
         assert process.wait(30) == 1
         assert lines_until(process, "program ended")[-1] == "program ended with code -9; stopping everything"
+        assert soon(lambda: not any(map(alive, pids)))
+
+
+def test_a_program_that_dies_is_started_again_without_what_it_left_behind() -> None:
+    with driver("--again") as process:
+        pids = started(process)
+        program = [pid for pid in pids if descendants(pid)][0]
+        (left,) = descendants(program)
+        os.kill(program, signal.SIGKILL)
+        assert lines_until(process, "  runall |")[-1] == "runall | program ended with code -9; starting it again"
+        assert soon(lambda: not alive(left))
+        assert soon(lambda: len(descendants(process.pid)) == 3)
+        assert program not in descendants(process.pid)
+        assert process.poll() is None
+
+
+def test_a_program_that_dies_over_and_over_is_the_end_of_all() -> None:
+    with driver("--again") as process:
+        pids = started(process)
+        killed: set[int] = set()
+        while process.poll() is None and len(killed) < 8:
+            soon(lambda: any(descendants(pid) for pid in descendants(process.pid)) or process.poll() is not None)
+            for pid in [pid for pid in descendants(process.pid) if descendants(pid)]:
+                killed.add(pid)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                soon(lambda pid=pid: not alive(pid))
+        assert process.wait(30) == 1
+        assert len(killed) == 5
         assert soon(lambda: not any(map(alive, pids)))
 
 

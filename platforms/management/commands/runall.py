@@ -28,6 +28,8 @@ from reflector_project.processes import Group, Stopped
 
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 START_S = 60
+#: name, queue, threads: speech has a worker of its own, so that hours of it do not delay a webhook or a stop order
+WORKERS = [("worker", "default", 6), ("speech", "speech", 2)]
 
 
 class Command(BaseCommand):
@@ -74,12 +76,13 @@ class Command(BaseCommand):
             if code:
                 raise Stopped("The set-up failed; what is wrong stands above.", code=code)
 
-        group.start("web", [*MANAGE, "serve", *checks], environ)
-        # a job that is still running after 5 s is taken up again at the next start
-        worker = ["rundramatiq", "--skip-checks", "--processes", "2", "--threads", "4"]
-        worker += ["--worker-shutdown-timeout", "5000"]
-        group.start("worker", [*MANAGE, *worker], environ, own_group=True)
-        group.start("sweeper", [*MANAGE, "sweep", "--loop", "--skip-checks"], environ)
+        group.start("web", [*MANAGE, "serve", *checks], environ, again=True)
+        for name, queue, threads in WORKERS:
+            worker = ["rundramatiq", "--skip-checks", "--queues", queue, "--processes", "1", "--threads", str(threads)]
+            # a job that is still running after 5 s is taken up again at the next start
+            worker += ["--worker-shutdown-timeout", "5000"]
+            group.start(name, [*MANAGE, *worker], environ, own_group=True, again=True)
+        group.start("sweeper", [*MANAGE, "sweep", "--loop", "--skip-checks"], environ, again=True)
 
         wait_until(group, lambda: web_answers(settings.PORT), "the web server")
         self.say_where(sandboxed)
@@ -121,7 +124,7 @@ def start_broker(group: Group, environ: dict[str, str]) -> None:
     if port != usual:
         print(f"Port {usual} is taken, so the broker is on {port}.", flush=True)  # noqa: T201
         environ["BROKER_URL"] = f"redis://127.0.0.1:{port}/0"
-    group.start("broker", command, environ, service=True)
+    group.start("broker", command, environ, service=True, again=True)
     wait_until(group, lambda: embedded_broker.answers(port), "the embedded broker")
 
 
@@ -137,7 +140,7 @@ def start_sandbox(group: Group, environ: dict[str, str], sandboxed: list[str]) -
     command += ["--env-file", str(env_file)]
     command += ["--public-url", settings.PUBLIC_URL]
     command += ["--die-with-parent", "--platforms", ",".join(sandboxed)]
-    group.start("sandbox", command, environ, service=True)
+    group.start("sandbox", command, environ, service=True, again=True)
     wait_until(group, lambda: env_file.exists() and listens(settings.SANDBOX_PORT), "the sandbox")
 
 
