@@ -395,8 +395,8 @@ def report_from_page(*, meeting: Meeting, recording: bool, now: datetime | None 
     Only changes are to be reported, not how a page starts out: a page that has just joined knows nothing.
     """
     now = now or timezone.now()
-    if _server_records(meeting):
-        return
+    if _server_records(meeting) or meeting.recording_type == Room.RecordingType.LOCAL:
+        return  # nothing that we could order, or wait for
     with transaction.atomic():
         meeting = locked(meeting)
         running = _running(meeting)

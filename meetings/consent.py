@@ -16,6 +16,9 @@ from rooms.models import Room
 #: somebody whom our page lets in counts as if inside for this long, until the provider tells
 ABOUT_TO_BE_IN = timedelta(minutes=1)
 
+#: for whoever takes back a yes to what we can neither see nor delete
+TELL_THE_HOST = "We can neither stop nor delete what a host records on their own computer: tell the host, or leave."
+
 Policy = Room.ConsentPolicy
 Answer = Participant.Answer
 
@@ -37,7 +40,7 @@ def text_for(subject: Meeting | Room) -> str:
     label = registry.get(subject.platform).label
     question = f"May this meeting on {label} be recorded and transcribed with you in it?"
     if subject.recording_type == Room.RecordingType.LOCAL:
-        question = f"May a host of this meeting on {label} record it on their own computer with you in it?"
+        return _text_of_local(label, required=subject.consent_policy == Policy.REQUIRED)
     yes = "Yes: what you say and show can be recorded and turned into a transcript. You can take this back at any time."
     if subject.consent_policy == Policy.REQUIRED:
         no = "No: you cannot join, because this meeting may be recorded as one file with everybody in it."
@@ -50,6 +53,23 @@ def text_for(subject: Meeting | Room) -> str:
         no = (
             "No: you join all the same. The recording is one file with everybody in it, so none is made while you are "
             "inside; if one is running, a host's page stops it first, and you may have to wait for that."
+        )
+    return f"{question}\n{yes}\n{no}"
+
+
+def _text_of_local(label: str, *, required: bool) -> str:
+    """We see nothing of a recording on somebody's computer, so the words promise nothing about it."""
+    question = f"May a host of this meeting on {label} record it on their own computer with you in it?"
+    yes = (
+        "Yes: a host may record what you say and show. We neither start, stop nor keep such a recording. You can "
+        "change your answer at any time; then tell the host."
+    )
+    if required:
+        no = "No: you cannot join, because a host may record, and we can neither start nor stop that."
+    else:
+        no = (
+            "No: you join all the same. A host may record even so, and we neither start, stop nor keep such a "
+            "recording: tell the host that you do not agree. You may leave at any time."
         )
     return f"{question}\n{yes}\n{no}"
 

@@ -16,6 +16,7 @@ from meetings.models import Meeting, Participant, ParticipantSession
 from meetings.signals import consent_withdrawn
 from platforms import registry
 from platforms.base import Entry, Person
+from rooms.models import Room
 
 __all__ = ["ConsentNeeded", "MeetingOver", "MustWait", "enter", "entry_for", "still_here"]
 
@@ -91,6 +92,7 @@ def entry_for(*, participant: Participant, now: datetime | None = None) -> Entry
             participant_id=participant.provider_user_id,
             name=participant.name,
             is_host=participant.is_host,
+            records_locally=participant.is_host and meeting.recording_type == Room.RecordingType.LOCAL,
             language=meeting.language,
             camera_on=room.camera_on,
             microphone_on=room.microphone_on,

@@ -58,6 +58,8 @@ def take_in(sender: object, *, event: Event, **_: Any) -> Touched:
 
 def _take_in_recording(event: RecordingStarted | RecordingReady | RecordingFailed) -> Touched:
     meeting = _meeting_of(event)
+    if isinstance(event, RecordingStarted | RecordingReady) and event.kind == "local":
+        return _rows(meeting) if meeting is not None else []  # on a host's computer: nothing to stop, nothing to fetch
     match event:
         case RecordingStarted():
             row = capture.by_instance(event.platform, event.instance_id)

@@ -92,6 +92,7 @@ class Person:
     participant_id: str  #: our Participant's uuid, 36 characters; comes back in events as ``user_id``
     name: str
     is_host: bool = False
+    records_locally: bool = False  #: may record on their own computer with the provider's button
     language: str = "en"
     camera_on: bool = True
     microphone_on: bool = True

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from meetings import capture, visits
 from meetings.admission import admit
-from meetings.consent import ConsentNeeded, withdraw
+from meetings.consent import TELL_THE_HOST, ConsentNeeded, withdraw
 from meetings.entering import MeetingOver, MustWait, enter, entry_for
 from meetings.forms import Question
 from meetings.lifecycle import end_meeting
@@ -136,6 +136,7 @@ def _call_page(request: HttpRequest, participant: Participant, entry: Entry) -> 
     meeting, room = participant.meeting, participant.meeting.room
     adapter = registry.get(meeting.platform)
     title = f"Video meeting: {room.name}"
+    is_local = meeting.recording_type == Room.RecordingType.LOCAL
     question = Question.of(meeting)
     sdk_url = _sdk_url(adapter)
     context: dict[str, Any] = {
@@ -149,6 +150,7 @@ def _call_page(request: HttpRequest, participant: Participant, entry: Entry) -> 
         "sdk_url": sdk_url,
         "sdk_integrity": adapter.sdk.integrity if sdk_url.startswith("https:") else "",
         "can_record": meeting.recording_type == Room.RecordingType.CLOUD,
+        "is_local": is_local,
         "told": meeting_state(meeting=meeting, for_host=participant.is_host),
         "unanswered": question is not None and participant.answer == Participant.Answer.NONE,
         "data": {
@@ -159,8 +161,10 @@ def _call_page(request: HttpRequest, participant: Participant, entry: Entry) -> 
             "script": static(adapter.page_script),
             "lock": f"call-{participant.pk}",
             "isHost": participant.is_host,
-            "serverRecords": adapter.capabilities.server_recording,
-            "pageRecords": participant.is_host and not adapter.capabilities.server_recording,
+            "canRecord": meeting.recording_type == Room.RecordingType.CLOUD,
+            # of a recording on a host's computer only the call itself knows
+            "serverRecords": adapter.capabilities.server_recording and not is_local,
+            "pageRecords": participant.is_host and not adapter.capabilities.server_recording and not is_local,
             "urls": {
                 "state": reverse("call-state", args=[room.slug]),
                 "report": reverse("call-report", args=[room.slug]),
@@ -202,6 +206,8 @@ def answer(request: HttpRequest, slug: str) -> HttpResponse:
         withdraw(participant=participant)
         if participant.meeting.consent_policy == Room.ConsentPolicy.REQUIRED:
             return _leave(request, participant, "In this room everybody has to agree to be recorded.")
+        if participant.meeting.recording_type == Room.RecordingType.LOCAL:
+            return _done(request, slug, f"Your choice is saved. {TELL_THE_HOST}")
         return _done(request, slug, "You are no longer recorded, and what was recorded of you is being deleted.")
     try:
         enter(

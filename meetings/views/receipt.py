@@ -10,10 +10,11 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from meetings.consent import withdraw
+from meetings.consent import TELL_THE_HOST, withdraw
 from meetings.models import Participant
 from meetings.pages import not_found
 from meetings.views.room import see_other
+from rooms.models import Room
 
 
 def _participant(token: str) -> Participant | None:
@@ -52,5 +53,7 @@ def withdraw_consent(request: HttpRequest, token: str) -> HttpResponse:
         return not_found(request)
     if participant.answer != Participant.Answer.WITHDRAWN:
         withdraw(participant=participant)
-        messages.success(request, "You have withdrawn. What was recorded of you is being deleted.")
+        is_local = participant.meeting.recording_type == Room.RecordingType.LOCAL
+        consequence = TELL_THE_HOST if is_local else "What was recorded of you is being deleted."
+        messages.success(request, f"You have withdrawn. {consequence}")
     return see_other(request.path.removesuffix("withdraw/"))

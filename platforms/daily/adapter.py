@@ -279,9 +279,11 @@ class DailyAdapter(Adapter):
             "start_video_off": not person.camera_on,
             "start_audio_off": not person.microphone_on,
             "enable_prejoin_ui": False,
-            "enable_recording_ui": False,
+            "enable_recording_ui": person.records_locally,
             **_language(person.language),
         }
+        if person.records_locally:
+            properties["enable_recording"] = "local"
         if not person.admitted and not person.is_host:
             properties["knocking"] = True
         token = self.client.meeting_token(properties)

@@ -277,10 +277,10 @@ class WherebyAdapter(Adapter):
             "audio": "" if person.microphone_on else "off",
             "video": "" if person.camera_on else "off",
             "screenshare": "" if person.screen_share else "off",
-            # ours: name and consent are asked before, recording has our own buttons
+            # ours: name and consent are asked before, cloud recording has our own buttons
             "precallReview": "off",
             "skipMediaPermissionPrompt": "on",
-            "recording": "off",
+            "recording": "" if person.records_locally else "off",
         }
         attributes = {name: value for name, value in attributes.items() if value}
         return Entry(

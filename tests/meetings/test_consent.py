@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from meetings import capture
 from meetings.consent import recording_allowed, text_for, withdraw
 from meetings.entering import enter
 from meetings.models import Capture, Consent, Meeting, Participant, Waiting
@@ -184,3 +185,22 @@ def test_who_never_agreed_has_nothing_to_take_back(meeting, told):
     withdraw(participant=bob)
     bob.refresh_from_db()
     assert (bob.answer, told) == ("no", [])
+
+
+# -- a host's own computer
+
+
+@pytest.mark.parametrize("platform", ["fake", "fake-page"])
+@pytest.mark.parametrize("policy", ["choice", "required"])
+def test_nothing_is_promised_about_a_recording_on_a_hosts_computer(fake_platforms, platform, policy):
+    words = text_for(make_room(platform=platform, consent_policy=policy, recording_type="local"))
+    assert "on their own computer" in words
+    assert "We neither start, stop nor keep such a recording" in words
+    assert not any(claim in words for claim in ("is stopped", "none is made", "stops it", "have to wait", "transcript"))
+
+
+def test_a_page_that_sees_a_local_recording_makes_nobody_wait(fake_platforms):
+    meeting = make_meeting(make_room(platform="fake-page", recording_type="local"))
+    capture.report_from_page(meeting=meeting, recording=True, now=NOW)
+    assert not Capture.objects.exists()
+    assert not enter(meeting=meeting, user=None, name="Bob", answer=NO, now=NOW).held_until_stopped

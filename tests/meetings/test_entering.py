@@ -221,3 +221,15 @@ def test_an_open_page_says_nothing_of_whom_the_provider_has_told(fake_platforms)
     still_here(participant=ben, now=NOW + timedelta(seconds=50))
     ben.refresh_from_db()
     assert ben.entered_at == NOW
+
+
+# -- recordings on a host's own computer
+
+
+@pytest.mark.parametrize(("kind", "by_host"), [("local", True), ("cloud", False), ("none", False)])
+def test_only_hosts_of_such_meetings_record_on_their_own_computer(provider, meeting, room, kind, by_host):
+    Meeting.objects.update(recording_type=kind)
+    owner = enter(meeting=meeting, user=room.owner, name="Owner", answer=YES, now=NOW)
+    entry_for(participant=owner, now=NOW)
+    entry_for(participant=guest(meeting), now=NOW)
+    assert [person.records_locally for _, person in provider.entered] == [by_host, False]

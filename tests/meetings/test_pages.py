@@ -503,3 +503,23 @@ def test_staff_find_the_admin_in_the_footer(client):
     client.force_login(make_user("staff", is_staff=True))
     assert 'href="/admin/"' in client.get("/").content.decode()
     assert 'href="/admin/"' not in Client().get("/").content.decode()
+
+
+# -- recordings on a host's own computer
+
+
+@pytest.mark.parametrize("policy", ["choice", "not_asked"])
+def test_pages_of_a_room_recorded_locally_promise_nothing(client, policy):
+    room = make_room(slug="local", platform="fake-page", is_shared=True, recording_type="local", consent_policy=policy)
+    gil = come_in(client, room, answer="" if policy == "not_asked" else "yes")
+    for address in ("/rooms/local/", "/rooms/local/kept/", "/rooms/local/call/", f"/receipts/{gil.receipt_token}/"):
+        text = client.get(address).content.decode()
+        assert address == "/rooms/local/" or "on their own computer" in text, address
+        assert not any(
+            claim in text for claim in ("is stopped", "recording stops", "is being deleted", "is not recorded")
+        )
+    assert 'id="record-start"' not in client.get("/rooms/local/call/").content.decode()
+    if policy == "choice":
+        said = client.post("/rooms/local/call/answer", {"answer": "no"}, follow=True).content.decode()
+        assert "We can neither stop nor delete" in said
+        assert "is being deleted" not in said

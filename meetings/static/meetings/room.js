@@ -38,7 +38,7 @@ function showRecording(on) {
   if (on === recording) return;
   recording = on;
   byId("recording-sign").hidden = !on;
-  byId("not-recording-sign").hidden = on;
+  byId("not-recording-sign").hidden = on || !data.canRecord;
   // the one place that speaks: once per change
   byId("recording-status").textContent = on ? "Recording has started." : "Recording has stopped.";
   if (on) ask();

@@ -526,3 +526,11 @@ def test_diagnose_finds_a_failed_webhook() -> None:
     findings = list(built.diagnose(webhook_url=url))
     assert [(finding.ok, finding.fix) for finding in findings] == [(True, ""), (False, "manage.py sync_daily_webhook")]
     assert "state" in findings[1].what
+
+
+@responses.activate
+def test_token_of_who_records_on_their_own_computer_shows_the_button() -> None:
+    responses.post(f"{API}/meeting-tokens", json={"token": "jwt"})
+    adapter().entry(HERE, person(is_host=True, records_locally=True))
+    properties = sent()["properties"]
+    assert (properties["enable_recording_ui"], properties["enable_recording"]) == (True, "local")

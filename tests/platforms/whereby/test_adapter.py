@@ -449,3 +449,9 @@ def test_diagnose_says_what_cannot_be_asked() -> None:
 def test_diagnose_stops_at_a_wrong_key() -> None:
     responses.get(f"{API}/meetings", status=401, json={"error": "unauthorized"})
     assert [finding.ok for finding in adapter().diagnose(webhook_url="x")] == [False]
+
+
+def test_who_records_on_their_own_computer_keeps_the_button() -> None:
+    entry = adapter().entry(HERE, person(is_host=True, records_locally=True))
+    assert "recording" not in entry.page["attributes"]
+    assert "recording=" not in entry.frame_url
