@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from meetings.models import Participant, ParticipantSession
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 #: a stay that touches the recording by less than this is two clocks, not a voice
 TOUCH = timedelta(seconds=2)
+REFUSALS = (Participant.Answer.NO, Participant.Answer.WITHDRAWN)
 
 
 def want_removal(recording: Recording, *, reason: str) -> None:
@@ -44,14 +45,18 @@ def reason_to_remove(recording: Recording) -> str:
     if meeting is None or meeting.consent_policy == "not_asked" or recording.started_at is None:
         return ""
     length = timedelta(seconds=recording.media_duration_s or recording.duration_s or 0)
-    overlapping = ParticipantSession.objects.filter(
+    heard = ParticipantSession.objects.filter(
         Q(left_at__isnull=True) | Q(left_at__gt=recording.started_at + TOUCH),
         meeting=meeting,
         joined_at__lt=recording.started_at + length - TOUCH,
         participant__is_person=True,
-        participant__answer__in=[Participant.Answer.NO, Participant.Answer.WITHDRAWN],
-    ).exclude(joined_at__isnull=True, left_at=F("joined_at"))
-    return "somebody inside did not agree to be recorded" if overlapping.exists() else ""
+    )
+    refused = heard.filter(
+        Q(participant__answer__in=REFUSALS)
+        # saying yes again counts from then on: what was recorded before stays refused
+        | Q(participant__consents__answer__in=REFUSALS, participant__consents__answered_at__gt=recording.started_at)
+    )
+    return "somebody inside did not agree to be recorded" if refused.exists() else ""
 
 
 def remove(lease: Lease[Recording]) -> None:
@@ -68,6 +73,8 @@ def remove(lease: Lease[Recording]) -> None:
     scratch.clear(str(recording.pk))
     if adapter.get_recording(recording.provider_recording_id) is not None:
         raise RuntimeError("the provider still lists the recording after it was told to delete it")
+    if filestore().exists(recording.media_key):
+        raise RuntimeError("our storage still has the file after it was told to delete it")
     with lease.finishing():
         Transcript.objects.filter(recording=recording).delete()
         Recording.objects.filter(pk=recording.pk).update(

@@ -77,7 +77,8 @@ def read_meeting(page: Page, product: Product, meeting: str) -> str:
 
     def finished() -> bool:
         page.goto(address)
-        return page.locator("script[data-pending=no]").count() == 1 and page.locator("video").count() > 0
+        over = page.locator(".meeting-head .facts").get_by_text("Ended").count() == 1
+        return over and page.locator("script[data-pending=no]").count() == 1 and page.locator("video").count() > 0
 
     until(finished, 150, "the transcript is finished", product.logged)
     return " ".join(page.locator(".turns p").all_inner_texts())

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from meetings.models import Participant
+from meetings.models import Consent, ConsentText, Participant
 from meetings.signals import consent_withdrawn
 from platforms.work import Work, claim
 from recordings.filestore import filestore
@@ -214,6 +214,19 @@ def test_a_refusal_late_in_a_recording_of_untold_length_is_carried_out_before_it
     assert recording.deleted_at is not None
     assert not filestore().exists(recording.media_key)
     assert not Transcript.objects.exists()
+
+
+@pytest.mark.parametrize(("withdrawn_after_s", "kept"), [(10, False), (-10, True)])
+def test_saying_yes_again_does_not_bring_back_what_was_recorded_before(recording, api, withdrawn_after_s, kept):
+    daily_forgets_on_delete(api)
+    ann = person(recording.meeting, "Ann", "yes")
+    text = ConsentText.version_of("the words")
+    at = STARTED + timedelta(seconds=withdrawn_after_s)
+    for answer, answered_at in (("withdrawn", at), ("yes", at + timedelta(seconds=5))):
+        Consent.objects.create(participant=ann, text=text, policy="choice", answer=answer, answered_at=answered_at)
+    process_recording(str(recording.pk))
+    recording.refresh_from_db()
+    assert (recording.deleted_at is None) == kept
 
 
 def test_a_worker_that_froze_while_the_recording_was_removed_leaves_nothing(recording, known_to_daily):

@@ -4,7 +4,7 @@ from io import StringIO
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from meetings.models import Capture, Consent, Meeting, Participant, ParticipantSession
@@ -91,7 +91,8 @@ def test_a_password_is_made_up_where_none_is_given(settings, client, monkeypatch
 
 def test_nothing_is_seeded_outside_development(settings):
     settings.DEBUG = False
-    assert "nothing was seeded" in seed()
+    with pytest.raises(CommandError, match="nothing was seeded"):
+        seed()
     assert not User.objects.exists()
 
 

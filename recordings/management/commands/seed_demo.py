@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 
@@ -23,13 +23,12 @@ from rooms.services import move_room
 class Command(BaseCommand):
     help = (
         "A staff user, a room per platform and some days of history, with recordings that play. "
-        "Only under DEBUG and only into an empty database; else it says so and does nothing."
+        "Only under DEBUG, and only into an empty database; else it says so and does nothing."
     )
 
     def handle(self, **options: Any) -> None:
         if not settings.DEBUG:
-            self.stdout.write("The demo is for development, under DEBUG=true; nothing was seeded.")
-            return
+            raise CommandError("The demo is for development, under DEBUG=true; nothing was seeded.")
         users = get_user_model()._default_manager
         if users.exists() or Room.objects.exists():
             self.stdout.write("The database is not empty; nothing was seeded.")
