@@ -54,7 +54,7 @@ class Room(models.Model):
 
     class RecordingType(models.TextChoices):
         NONE = "none", "no recording"
-        LOCAL = "local", "on the participant's own computer"
+        LOCAL = "local", "on the host’s own computer"
         CLOUD = "cloud", "in the cloud (MP4)"
 
     class RecordingTrigger(models.TextChoices):

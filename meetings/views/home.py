@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.core.paginator import Paginator
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -13,6 +14,8 @@ from meetings.models import Meeting
 from meetings.state import RECORDING
 from meetings.visits import seen_rooms
 from rooms.models import Room
+
+ROOMS_PER_PAGE = 50
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,13 @@ def home(request: HttpRequest) -> HttpResponse:
     by_link = Room.objects.active().filter(is_shared=True, slug__in=seen_rooms(request))
     known = Room.objects.filter(Q(pk__in=own.values("pk")) | Q(pk__in=by_link.values("pk")))
     shown = known.filter(Q(name__icontains=query) | Q(slug__icontains=query)) if query else known
+    page = Paginator(shown, ROOMS_PER_PAGE).get_page(request.GET.get("page"))
+    rooms = list(page.object_list)
     context = {
-        "doors": _doors(list(shown), own_ids=set(own.values_list("pk", flat=True))),
+        "doors": _doors(
+            rooms, own_ids=set(own.filter(pk__in=[room.pk for room in rooms]).values_list("pk", flat=True))
+        ),
+        "page": page,
         "query": query,
         "has_any": known.exists(),
         "offers_search": bool(query) or known.count() > 8,

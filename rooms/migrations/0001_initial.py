@@ -79,7 +79,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("none", "no recording"),
-                            ("local", "on the participant's own computer"),
+                            ("local", "on the host’s own computer"),
                             ("cloud", "in the cloud (MP4)"),
                         ],
                         default="cloud",

@@ -13,6 +13,7 @@ from django.utils import timezone
 from meetings import capture
 from meetings.models import Capture, Consent, Meeting, Participant
 from meetings.visits import may_read, participant_for
+from rooms.models import Room
 from rooms.services import move_room
 from tests.factories import make_meeting, make_participant, make_room, make_stay, make_user
 from tests.meetings.visitors import come_in, heading, send, words_on
@@ -111,6 +112,19 @@ def test_home_lists_the_rooms_of_the_visitor_with_what_goes_on(client, django_as
         text = client.get("/").content.decode()
     assert "Not mine" not in text
     assert [word in text for word in ("Mine 0", "1 person inside now", "2 people inside now", "Empty")] == [True] * 4
+
+
+def test_home_shows_fifty_rooms_at_a_time(client, django_assert_max_num_queries):
+    owner = make_user("owner")
+    Room.objects.bulk_create(Room(name=f"Room {n:03}", slug=f"room-{n:03}", owner=owner) for n in range(120))
+    client.force_login(owner)
+    with django_assert_max_num_queries(10):
+        html = client.get("/").content.decode()
+    assert html.count("<h2>") == 50
+    assert "Rooms 1 to 50 of 120" in html
+    last = client.get("/?page=3&q=room").content.decode()
+    assert last.count("<h2>") == 20
+    assert "q=room&amp;page=2" in last
 
 
 def test_home_has_three_different_empty_states(client, room):
