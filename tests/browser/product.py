@@ -36,11 +36,17 @@ class Product:
     url: str
     sandbox_url: str
     log: Path
+    environ: dict[str, str] = field(default_factory=dict)
 
     def state(self, slug: str) -> dict[str, Any]:
         answer = requests.get(f"{self.url}/rooms/{slug}/state", timeout=10)
         answer.raise_for_status()
         return dict(answer.json())
+
+    def manage(self, *arguments: str) -> int:
+        """A management command beside the running processes; returns its exit code."""
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=self.environ, capture_output=True, check=False).returncode
 
     def logged(self) -> str:
         return self.log.read_text(errors="replace")
@@ -74,16 +80,17 @@ def running_product(folder: Path, **environ: str) -> Iterator[Product]:
         **environ,
     }
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    environment = inherited | settings
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "runall", "--die-with-parent"],
             cwd=ROOT,
-            env=inherited | settings,
+            env=environment,
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    product = Product(f"http://localhost:{port}", f"http://localhost:{sandbox_port}", log)
+    product = Product(f"http://localhost:{port}", f"http://localhost:{sandbox_port}", log, environment)
     try:
         until(lambda: _is_ready(product), 120, "the product is ready", product.logged, process.poll)
         yield product

@@ -37,6 +37,16 @@ def product(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator
         yield running
 
 
+@pytest.fixture(autouse=True)
+def rooms_as_they_were(product: Product) -> Iterator[None]:
+    """The tests share the demo's rooms and come in any order: each leaves them empty and where they were."""
+    yield
+    for platform in ("daily", "whereby"):
+        slug = f"demo-{platform}"
+        until(lambda slug=slug: live_meeting(product, slug) == "None", 150, f"{slug} is empty", product.logged)  # type: ignore[misc]
+        product.manage("move_room", slug, platform, "--reason", "as it was before the test")
+
+
 @pytest.fixture
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as running:
