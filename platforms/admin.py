@@ -8,16 +8,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import models
+from django.db import OperationalError, models, transaction
 from django.db.models import F, Func, Q, QuerySet, Value
 from django.db.models.functions import Cast
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from platforms import registry
+from platforms.curl import curl, file_name, signature_for
+from platforms.filters import NamedValues
 from platforms.models import Heartbeat, WebhookEvent
+from platforms.moments import column
+from platforms.paging import CappedList
+from platforms.rehearsal import RowChange, rehearse
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]
@@ -26,6 +33,7 @@ else:
 
 #: characters of a body that are shown; all of it can be downloaded
 MOST_SHOWN = 100_000
+DRY_RUN = "admin/platforms/webhookevent/dry_run.html"
 
 
 class Holds(Func):
@@ -56,15 +64,15 @@ class ReadOnly(Base):
 
 
 @admin.register(WebhookEvent)
-class WebhookEventAdmin(ReadOnly):
-    list_display = ("received_at", "platform", "type", "status", "became", "is_stale", "attempts", "duplicates")
-    list_display_links = ("received_at", "type")
+class WebhookEventAdmin(CappedList, ReadOnly):
+    list_display = ("received", "platform", "type", "status", "became", "attempts", "duplicates")
+    list_display_links = ("received", "type")
     list_filter = (
         "platform",
         "status",
         "is_stale",
         ("received_at", admin.DateFieldListFilter),
-        ("event_type", admin.AllValuesFieldListFilter),
+        ("event_type", NamedValues),
     )
     date_hierarchy = "received_at"
     search_fields = ("event_id",)
@@ -76,15 +84,21 @@ class WebhookEventAdmin(ReadOnly):
     list_per_page = 50
     show_full_result_count = False
     fieldsets: ClassVar[Any] = (
-        (None, {"fields": ("platform", "type", "event_id", "occurred_at", "received_at")}),
+        (None, {"fields": ("platform", "type", "event_id", "occurred", "received")}),
         (
             "What became of it",
-            {"fields": ("status", "outcome", "touched_rows", "attempts", "due_at", "finished_at", "last_error")},
+            {"fields": ("status", "outcome", "touched_rows", "attempts", "due", "finished", "last_error")},
         ),
-        ("Delivery", {"fields": ("signed_at", "is_stale", "duplicates", "last_duplicate_at", "kept_headers")}),
+        ("Delivery", {"fields": ("signed", "stale", "duplicates", "last_duplicate", "kept_headers")}),
         ("Body", {"fields": ("length", "body_sha256", "readable_body")}),
     )
-    readonly_fields = ("type", "touched_rows", "kept_headers", "length", "readable_body")
+    readonly_fields = (
+        *("type", "touched_rows", "kept_headers", "length", "readable_body", "stale"),
+        *("occurred", "received", "due", "finished", "signed", "last_duplicate"),
+    )
+    occurred, received = column("occurred_at"), column("received_at")
+    due, finished = column("due_at"), column("finished_at")
+    signed, last_duplicate = column("signed_at"), column("last_duplicate_at")
 
     # list
 
@@ -109,10 +123,15 @@ class WebhookEventAdmin(ReadOnly):
     def type(self, event: WebhookEvent) -> str:
         return event.event_type or "unreadable"
 
+    @admin.display(description="stale", ordering="is_stale")
+    def stale(self, event: WebhookEvent) -> str:
+        return "stale: signed more than five minutes from when it arrived" if event.is_stale else "no"
+
     @admin.display(description="what became of it")
     def became(self, event: WebhookEvent) -> str:
         first = (event.outcome or event.last_error).partition("\n")[0]
-        return first if len(first) <= 100 else f"{first[:99]}…"
+        shown = first if len(first) <= 100 else f"{first[:99]}…"
+        return f"stale; {shown}" if event.is_stale else shown
 
     # one delivery
 
@@ -134,7 +153,10 @@ class WebhookEventAdmin(ReadOnly):
 
     @admin.display(description="body, made readable")
     def readable_body(self, event: WebhookEvent) -> SafeString:
-        return format_html('<pre class="webhook-body">{}</pre>', readable(bytes(event.body)))
+        return format_html(
+            '<pre class="webhook-body" tabindex="0" role="group" aria-label="The body">{}</pre>',
+            readable(bytes(event.body)),
+        )
 
     # running it again
 
@@ -144,14 +166,17 @@ class WebhookEventAdmin(ReadOnly):
     @admin.action(description="Run again", permissions=["run_again"])
     def run_again(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
         events = list(queryset)
-        for event in events:
-            event.run_again()
+        with transaction.atomic():
+            for event in events:
+                event.run_again()
+                self.log_change(request, event, "Run again")
         self.message_user(request, f"{len(events)} will be run again within seconds.", messages.SUCCESS)
 
     def get_urls(self) -> list[URLPattern]:
         own = [
             path("<int:pk>/body/", self.admin_site.admin_view(self.download), name="platforms_webhookevent_body"),
             path("<int:pk>/again/", self.admin_site.admin_view(self.again), name="platforms_webhookevent_again"),
+            path("<int:pk>/dry-run/", self.admin_site.admin_view(self.dry_run), name="platforms_webhookevent_dry_run"),
         ]
         return own + super().get_urls()
 
@@ -160,29 +185,60 @@ class WebhookEventAdmin(ReadOnly):
             raise PermissionDenied
         event = get_object_or_404(WebhookEvent, pk=pk)
         answer = HttpResponse(bytes(event.body), content_type="application/octet-stream")
-        answer["Content-Disposition"] = f'attachment; filename="{event.platform}-{event.pk}.json"'
+        answer["Content-Disposition"] = f'attachment; filename="{file_name(event)}"'
         return answer
 
-    def again(self, request: HttpRequest, pk: int) -> HttpResponseRedirect:
-        if request.method != "POST" or not self.has_run_again_permission(request):
+    def again(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_run_again_permission(request):
             raise PermissionDenied
         self.run_again(request, WebhookEvent.objects.filter(pk=pk))
         return HttpResponseRedirect(reverse("admin:platforms_webhookevent_change", args=[pk]))
 
+    def dry_run(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """What running it again would change. A POST, since it is work and leaves a line in the log."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_run_again_permission(request):
+            raise PermissionDenied
+        event = get_object_or_404(WebhookEvent, pk=pk)
+        context: dict[str, Any] = {
+            **self.admin_site.each_context(request),
+            "title": f"Dry run: {event}",
+            "opts": self.opts,
+            "original": event,
+        }
+        try:
+            rehearsal = rehearse(event)
+        except OperationalError:
+            return TemplateResponse(request, DRY_RUN, context | {"is_busy": True}, status=503)
+        self.log_change(request, event, f"Dry run. {rehearsal.in_words}")
+        sections = [_section(change) for change in rehearsal.changes]
+        return TemplateResponse(request, DRY_RUN, context | {"rehearsal": rehearsal, "sections": sections})
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = {"may_run_again": self.has_run_again_permission(request), **(extra_context or {})}
-        return super().change_view(request, object_id, form_url, context)
+        may_run_again = self.has_run_again_permission(request)
+        context: dict[str, Any] = {"may_run_again": may_run_again}
+        event = self.get_object(request, object_id)
+        if event is not None and event.platform in registry.adapters():
+            # who may not run it again here is given nothing that another installation would take
+            signature = signature_for(event) if may_run_again else {}
+            context |= {"command": curl(event, signature=signature), "is_signed": bool(signature)}
+        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
 
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnly):
     """The sweeper and its jobs: when each last ran, and what went wrong."""
 
-    list_display = ("name", "beat_at", "succeeded_at", "last_error")
+    list_display = ("name", "beat", "succeeded", "last_error")
     search_fields = ("name",)
-    fields = ("name", "holder", "held_until", "beat_at", "succeeded_at", "last_error", "state")
+    fields = ("name", "holder", "held", "beat", "succeeded", "last_error", "state")
+    readonly_fields = ("held", "beat", "succeeded")
+    held, beat, succeeded = column("held_until"), column("beat_at", "last ran"), column("succeeded_at")
     ordering = ("name",)
 
 
@@ -205,6 +261,17 @@ def _spellings(term: str) -> list[bytes]:
     """The term as JSON may spell it: in UTF-8, or with what is not ASCII escaped."""
     escaped = json.dumps(term)[1:-1].encode()
     return list(dict.fromkeys([term.encode("utf-8", "replace"), escaped]))
+
+
+def _section(change: RowChange) -> dict[str, Any]:
+    """One row as ``admin/_section.html`` shows it; a new row has no page to link to."""
+    values = [[field.name, field.before or "–", field.after or "–"] for field in change.fields]
+    return {
+        "title": f"{change.kind.capitalize()}: {change.name}",
+        "id": f"row-{change.label.replace('.', '-').lower()}-{change.pk}",
+        "table": {"headers": ["Field", "Before", "After"], "rows": values, "empty": "No field says anything."},
+        "links": [] if change.kind == "created" else [_link(change.label, change.pk)],
+    }
 
 
 def _link(label: str, pk: str) -> SafeString | str:

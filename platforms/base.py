@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar
+from enum import StrEnum
+from typing import Any, ClassVar, TypedDict
 
 from platforms.events import Event
 
@@ -234,12 +235,51 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What ``doctor`` found at the provider: one line each for what, why it matters and the command that mends it."""
+    """What was found in answer to one question: one line each for what, why it matters and what mends it.
 
-    ok: bool
+    With a ``key`` it is also kept as a readiness check of the platform, under a ``title`` that reads like a heading.
+    """
+
+    ok: bool  #: nothing wrong was found
     what: str
     why: str = ""
     fix: str = ""
+    key: str = ""  #: the question, the same every time: "webhook.active"
+    title: str = ""
+    proven: bool = True  #: False with ``ok``: nor could it be shown that all is right
+    applies: bool = True  #: False with ``ok``: there is nothing to be right or wrong here
+    blocks: bool = True  #: not ``ok``, it stops moves to the platform
+    evidence: Mapping[str, Any] = field(default_factory=dict)  #: what was seen, plain values, no secrets
+
+
+class Named(TypedDict):
+    """What a finding is kept under."""
+
+    key: str
+    title: str
+
+
+CREDENTIALS: Named = {"key": "credentials", "title": "Credentials accepted"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookState:
+    """Where the account's webhook points and whether it works, as the provider says."""
+
+    points_at: str = ""  #: empty: there is none
+    is_ours: bool = False  #: it points at an address of this installation
+    is_active: bool = False
+    state: str = ""  #: the provider's own word
+    failed_count: int | None = None
+
+
+class RecordingFormat(StrEnum):
+    """What a finished cloud recording can be, in the words of the feature checklist, which tell what becomes of it."""
+
+    MP4 = "MP4, everybody mixed"
+    MKV = "MKV, everybody mixed (we ask for MP4)"
+    SOUND = "sound only, everybody mixed (we ask for MP4)"
+    TRACKS = "one WebM file per person and track (shown, not processed)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,6 +290,7 @@ class Capabilities:
     logo: bool = False
     webhook_api: bool = False
     recording_types: frozenset[str] = frozenset({"none"})
+    recording_formats: frozenset[RecordingFormat] = frozenset()  #: that the provider makes and the adapter reads
     options: frozenset[str] = field(default_factory=frozenset)  #: names of ``RoomOptions`` fields that take effect
 
 
@@ -288,15 +329,42 @@ class Adapter(ABC):
 
     @abstractmethod
     def diagnose(self, *, webhook_url: str) -> Iterable[Finding]:
-        """Ask the provider: credentials, webhook, bucket. Never raises; failures are findings."""
+        """Ask the provider: credentials, webhook, clock, bucket. Never raises; failures are findings.
+
+        Every finding has a key (docs/adding-a-platform.md lists them). What could not be asked is left out.
+        """
+
+    def webhook_state(self, *, webhook_url: str) -> WebhookState:
+        """Whether the provider sends its events to ``webhook_url``, or to an older address of the same installation."""
+        raise PlatformRefused(f"{self.label} cannot be asked about webhooks")
+
+    def keep_webhook(self, *, webhook_url: str) -> str:
+        """Make our webhook active again, or anew where there is none; what was done, in one sentence. Idempotent.
+
+        One that points elsewhere is left alone: raises ``PlatformRefused``.
+        """
+        raise PlatformRefused(f"{self.label} cannot be told about webhooks")
+
+    def addresses(self, webhook_url: str) -> tuple[str, ...]:
+        """``webhook_url`` and the other addresses of the same installation that the provider may hold."""
+        base = webhook_url.rstrip("/").removesuffix(f"/v1/webhooks/{self.slug}")
+        return (webhook_url, *(f"{base}/{path}" for path in self.webhook_paths))
 
     @abstractmethod
     def origins(self, room_url: str = "") -> Origins:
         """What a page must admit. With the ``url`` of a room: exactly that room's origin, where the account's alone
         does not tell it."""
 
+    def speaks(self, language: str) -> bool:
+        """Whether the words of the call itself, its menus and buttons, can be had in this language."""
+        return True
+
     def set_rate_budgets(self, budgets: Mapping[str, tuple[int, float]]) -> None:  # noqa: B027 (an optional hook)
         """Replace the adapter's own request rates: operation → (requests or points, per seconds)."""
+
+    def rate_budgets(self) -> Mapping[str, tuple[int, float]]:
+        """The request rates that this adapter keeps to; "default" is for operations without one of their own."""
+        return {}
 
     # door
     @abstractmethod
@@ -353,6 +421,11 @@ class Adapter(ABC):
     @abstractmethod
     def presence(self, room_names: Iterable[str]) -> dict[str, RoomPresence]:
         """Who is in these rooms. One request for all of them where the provider can."""
+
+    def past_stays(self, room: ProviderRoom) -> Iterable[Event]:
+        """Who came and went in a room that is closed, as the events that webhooks should have told; nothing where the
+        provider keeps no record. May be asked again."""
+        return ()
 
     # recordings
     @abstractmethod

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from platforms.base import Download, Finding, PlatformRefused, PlatformUnavailable
+from platforms.base import (
+    Download,
+    Finding,
+    Named,
+    PlatformError,
+    PlatformRefused,
+    PlatformUnavailable,
+    ProviderRecording,
+    RecordingPage,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 256 * 1024
 MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
@@ -26,6 +39,17 @@ BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()\
 def well_formed(setting: str) -> bool:
     """``bucket`` or ``bucket/sub/folder``."""
     return bool(BUCKET_NAME.fullmatch(setting))
+
+
+READABLE: Named = {"key": "bucket.readable", "title": "Bucket readable"}
+VERSIONED: Named = {"key": "bucket.versioned", "title": "Bucket keeps versions"}
+NEWEST: Named = {"key": "bucket.newest", "title": "Recordings arrive in our bucket"}
+
+
+def no_bucket(label: str) -> Finding:
+    """For adapters whose account records into the provider's own storage."""
+    what = f"{label} keeps recordings itself; they are fetched by links that it gives for the asking"
+    return Finding(ok=True, applies=False, what=what, **READABLE)
 
 
 class NotInBucket(PlatformRefused):
@@ -52,6 +76,14 @@ class Bucket:
     def readable(self) -> bool:
         """True when we hold credentials of our own."""
         return bool(self._access_key and self._secret_key)
+
+    def arrivals(self, list_recordings: Callable[[], RecordingPage]) -> Iterator[Finding]:
+        """``newest_arrived`` of the provider's list, where we can look; nothing when the provider does not answer."""
+        if self.readable:
+            try:
+                yield self.newest_arrived(list_recordings().items)
+            except PlatformError as error:
+                logger.info("the newest recording of %s was not looked up: %s", self.label, error)
 
     @property
     def _client(self) -> S3Client:
@@ -129,42 +161,87 @@ class Bucket:
         return deleted
 
     def check(self) -> list[Finding]:
-        """For ``doctor``: can we read it, is it versioned, when was the newest object written. Never raises."""
+        """Can we read it, is it versioned. Never raises."""
+        named = f"the bucket {self.name} of {self.label}"
         if not self.readable:
             return [
                 Finding(
                     ok=False,
-                    what=f"no credentials of our own for the bucket {self.name} of {self.label}",
+                    what=f"no credentials of our own for {named}",
                     why="recordings are then fetched by access links only, and copies in the bucket cannot be deleted",
                     fix="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                    **READABLE,
                 )
             ]
         try:
             some = self._client.list_objects_v2(Bucket=self.name, Prefix=self.folder, MaxKeys=1000)
             newest = max((item["LastModified"] for item in some.get("Contents", [])), default=None)
-            versioned = self._client.get_bucket_versioning(Bucket=self.name).get("Status") == "Enabled"
+            versioning: str = self._client.get_bucket_versioning(Bucket=self.name).get("Status", "")
         except (BotoCoreError, ClientError) as error:
             return [
                 Finding(
                     ok=False,
-                    what=f"the bucket {self.name} of {self.label} cannot be read: {self._ours(error)}",
+                    what=f"{named} cannot be read: {self._ours(error)}",
                     why="recordings would stay where they are",
                     fix="check the bucket's name, AWS_REGION and the rights of AWS_ACCESS_KEY_ID",
+                    **READABLE,
                 )
             ]
         seen = f"newest object seen {newest:%Y-%m-%d %H:%M} UTC" if newest else "empty so far"
-        findings = [Finding(ok=True, what=f"the bucket {self.name} of {self.label} is readable, {seen}")]
-        if not versioned:
+        findings = [Finding(ok=True, what=f"{named} is readable, {seen}", **READABLE)]
+        if versioning == "Enabled":
+            findings.append(Finding(ok=True, what=f"{named} keeps versions", **VERSIONED))
+        else:
             findings.append(
                 Finding(
                     ok=False,
-                    what=f"the bucket {self.name} of {self.label} keeps no versions",
+                    what=f"{named} keeps no versions",
                     why="providers may refuse a bucket without versions, and an overwritten recording is lost",
                     fix=f"aws s3api put-bucket-versioning --bucket {self.name} "
                     "--versioning-configuration Status=Enabled",
+                    evidence={"versioning": versioning or "never enabled"},
+                    **VERSIONED,
                 )
             )
         return findings
+
+    def newest_arrived(self, listed: Iterable[ProviderRecording]) -> Finding:
+        """Whether the newest recording that the provider lists, newest first, lies in this bucket.
+
+        Raises our two errors, also those of ``listed``.
+        """
+        finished = (item for item in listed if item.state == "finished")
+        keys = ((item, next((track.key for track in item.tracks if track.key), item.key)) for item in finished)
+        item, key = next(((item, key) for item, key in keys if key), (None, ""))
+        if item is None:
+            what = f"{self.label} has recorded nothing yet that would lie in our bucket"
+            return Finding(ok=True, proven=False, what=what, fix="record a meeting of a minute", **NEWEST)
+        started = f"{item.started_at:%Y-%m-%d %H:%M} UTC" if item.started_at else "an unknown time"
+        evidence: dict[str, Any] = {"recording": item.recording_id, "started": started}
+        try:
+            size, written_at = self.head(key)
+        except NotInBucket:
+            return Finding(
+                ok=False,
+                what=f"the newest recording of {self.label}, from {started}, is not in the bucket {self.name}",
+                why="recordings are written somewhere else, where they can be fetched by access links at best",
+                fix=f"compare the bucket in {self.label}'s settings with ours, then record a meeting of a minute",
+                evidence=evidence,
+                blocks=False,
+                **NEWEST,
+            )
+        evidence |= {"written": f"{written_at:%Y-%m-%d %H:%M:%S} UTC", "bytes": size}
+        what = f"the newest recording of {self.label}, from {started}, was written into the bucket {self.name}"
+        return Finding(ok=True, what=what, evidence=evidence, **NEWEST)
+
+    def head(self, key: str) -> tuple[int, datetime]:
+        """Size in bytes and time of the newest version. Raises ``NotInBucket``, else our two errors."""
+        client = self._client
+        try:
+            answer = client.head_object(Bucket=self.name, Key=key)
+        except (BotoCoreError, ClientError) as error:
+            raise self._ours(error) from None
+        return answer["ContentLength"], answer["LastModified"]
 
     def _ours(self, error: BotoCoreError | ClientError) -> PlatformRefused | PlatformUnavailable:
         if isinstance(error, ClientError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,11 +10,18 @@ from urllib.parse import urlsplit
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.http.request import validate_host
 
 from platforms import registry
 from platforms.base import Problem
+from platforms.environment import Variables, is_http_url
+from platforms.telling import key_of
 from reflector_project.broker import broker_problem
+
+#: stores that are not Amazon's have names of their own
+REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def messages(problems: Iterable[Problem], *, label: str) -> Iterator[CheckMessage]:
@@ -31,7 +39,8 @@ def platforms_are_set_up(app_configs: Sequence[AppConfig] | None, **_: Any) -> l
     found: list[CheckMessage] = []
     for adapter in registry.adapters().values():
         problems = adapter.problems()
-        found += messages(problems, label="platforms")
+        # those of what platforms share are said once
+        found += [message for message in messages(problems, label="platforms") if message not in found]
         if not adapter.configured and not problems:
             found.append(
                 Info(
@@ -40,7 +49,18 @@ def platforms_are_set_up(app_configs: Sequence[AppConfig] | None, **_: Any) -> l
                     id="platforms.I001",
                 )
             )
+    found += [message for message in _bucket_access() if message not in found]
     return found + _default_platform()
+
+
+def _bucket_access() -> Iterator[CheckMessage]:
+    """Our own way to S3, which all platforms' buckets share."""
+    values = Variables(settings.PLATFORM_ENVIRON, ())
+    values.all_or_none("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    values.url("AWS_S3_ENDPOINT_URL")
+    if not REGION.fullmatch(values.get("AWS_REGION", "us-west-2")):
+        values.wrong("AWS_REGION", "is not the name of a region", "for example us-west-2")
+    return messages(values.problems, label="platforms")
 
 
 def _default_platform() -> list[CheckMessage]:
@@ -82,6 +102,14 @@ def addresses_are_right(app_configs: Sequence[AppConfig] | None, **_: Any) -> li
                 id="platforms.W004",
             )
         )
+    if parts.scheme == "https" and not settings.SECURE_PROXY_SSL_HEADER and not settings.DEBUG:
+        found.append(
+            Warning(
+                "PUBLIC_URL is https, but BEHIND_PROXY is not set: which requests came by https cannot be told.",
+                hint="Have the proxy set X-Forwarded-Proto and X-Forwarded-For, then set BEHIND_PROXY=true.",
+                id="platforms.W006",
+            )
+        )
     allowed = settings.ALLOWED_HOSTS or ([".localhost", "127.0.0.1", "[::1]"] if settings.DEBUG else [])
     if not validate_host(f"[{host}]" if ":" in host else host, allowed):
         found.append(
@@ -103,4 +131,42 @@ def durations_are_possible(app_configs: Sequence[AppConfig] | None, **_: Any) ->
     if not settings.EMPTY_GRACE_S >= 0:
         hint = "Seconds that an empty meeting waits for somebody to come back; 120 is usual."
         found.append(Error("EMPTY_GRACE_S is negative.", hint=hint, id="platforms.E007"))
+    return found
+
+
+@register(Tags.compatibility)
+def numbers_are_possible(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if settings.WEB_THREADS < 1:
+        hint = "Requests worked on at a time; 16 is usual."
+        found.append(Error("WEB_THREADS is less than 1.", hint=hint, id="platforms.E012"))
+    if settings.GUEST_JOINS_PER_MINUTE < 0:
+        hint = "How often one address may ask to join in a minute; 20 is usual."
+        found.append(Error("GUEST_JOINS_PER_MINUTE is negative.", hint=hint, id="platforms.E013"))
+    if not settings.OUTCOME_PATIENCE > 0:
+        hint = "What the usual waiting times are multiplied by; 1 is usual."
+        found.append(Error("OUTCOME_PATIENCE is not above 0.", hint=hint, id="platforms.E014"))
+    return found
+
+
+@register(Tags.compatibility)
+def alerts_can_be_told(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    for address in settings.ALERT_EMAILS:
+        try:
+            validate_email(address)
+        except ValidationError:
+            hint = "Addresses separated by commas: ops@example.org,ann@example.org"
+            found.append(Error(f"ALERT_EMAILS holds {address!r}, which is no address.", hint=hint, id="platforms.E009"))
+    if settings.ALERT_WEBHOOK_URL and not is_http_url(settings.ALERT_WEBHOOK_URL):
+        hint = "For example https://alerts.example.org/hook"
+        found.append(Error("ALERT_WEBHOOK_URL is not the address of a site.", hint=hint, id="platforms.E010"))
+    try:
+        key_of(settings.ALERT_WEBHOOK_SECRET)
+    except ValueError as error:
+        hint = "Make one with: echo whsec_$(openssl rand -base64 32)"
+        found.append(Error(f"ALERT_WEBHOOK_SECRET: {error}.", hint=hint, id="platforms.E011"))
+    if not settings.ALERT_EMAILS and not settings.ALERT_WEBHOOK_URL and not settings.DEBUG:
+        words = "Nobody is told of alerts: they stand in the admin only."
+        found.append(Info(words, hint="Set ALERT_EMAILS or ALERT_WEBHOOK_URL.", id="platforms.I002"))
     return found

@@ -50,7 +50,7 @@ def examine(now: datetime, *, knock: bool = True) -> Iterator[Finding]:
     for adapter in registry.configured():
         yield sdk_is_ours(adapter)
         if knock:
-            yield from adapter.diagnose(webhook_url=f"{settings.PUBLIC_URL}{reverse(f'webhook-{adapter.slug}')}")
+            yield from adapter.diagnose(webhook_url=webhook_url(adapter))
             if database.ok:
                 yield door_opens(adapter)
 
@@ -128,17 +128,25 @@ def nothing_waits(now: datetime) -> Iterator[Finding]:
 
 
 def nobody_is_refused(now: datetime) -> Iterator[Finding]:
-    for slug, adapter in registry.adapters().items():
-        found = refusals.standing(slug, now=now)
-        if found and found.count >= MANY_REFUSALS:
-            yield Finding(
-                ok=False,
-                what=f"{adapter.label}: {found.count} deliveries or more were refused since {found.since:%F %T} UTC, "
-                f"none was taken: {found.reason}",
-                why="If they are the provider's, the webhook secret is not the one that it signs with.",
-                fix=f"compare {slug.upper()}_WEBHOOK_SECRET with the provider's"
-                + (f"; manage.py sync_{slug}_webhook" if adapter.capabilities.webhook_api else " dashboard"),
-            )
+    for adapter in registry.adapters().values():
+        finding = deliveries_are_believed(adapter, now)
+        if not finding.ok:
+            yield finding
+
+
+def deliveries_are_believed(adapter: Adapter, now: datetime) -> Finding:
+    found = refusals.standing(adapter.slug, now=now)
+    if not found or found.count < MANY_REFUSALS:
+        return Finding(ok=True, what=f"no row of refused deliveries of {adapter.label}")
+    return Finding(
+        ok=False,
+        what=f"{adapter.label}: {found.count} deliveries or more were refused since {found.since:%F %T} UTC, "
+        f"none was taken: {found.reason}",
+        why="If they are the provider's, the webhook secret is not the one that it signs with.",
+        fix=f"compare {adapter.slug.upper()}_WEBHOOK_SECRET with the provider's"
+        + (f"; manage.py sync_{adapter.slug}_webhook" if adapter.capabilities.webhook_api else " dashboard"),
+        evidence={"refused": found.count, "since": f"{found.since:%F %T} UTC", "reason": found.reason},
+    )
 
 
 def sdk_is_ours(adapter: Adapter) -> Finding:
@@ -157,9 +165,14 @@ def sdk_is_ours(adapter: Adapter) -> Finding:
     )
 
 
+def webhook_url(adapter: Adapter) -> str:
+    """Where the provider should send its events."""
+    return f"{settings.PUBLIC_URL}{reverse(f'webhook-{adapter.slug}')}"
+
+
 def door_opens(adapter: Adapter) -> Finding:
     """Knock as the provider would: signed, from outside, and see that the delivery is stored and read."""
-    address = f"{settings.PUBLIC_URL}{reverse(f'webhook-{adapter.slug}')}"
+    address = webhook_url(adapter)
     body = json.dumps({"id": f"doctor-{uuid.uuid4()}", "type": ROUND_TRIP_TYPE}).encode()
     headers = adapter.sign(body)
     if headers is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -28,6 +29,13 @@ class Variables:
         value = self.get(name)
         if self.in_use and not value:
             self.wrong(name, "is empty while other settings of this platform are set", hint)
+        return value
+
+    def key(self, name: str, hint: str = "") -> str:
+        """A required key that is sent in a header: no header carries spaces inside it or letters beyond ASCII."""
+        value = self.required(name, hint)
+        if not re.fullmatch(r"[!-~]*", value):
+            self.wrong(name, "holds a space or a character that no key has", hint)
         return value
 
     def secrets(self, name: str, hint: str = "") -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import logging
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from platforms.base import Download, PlatformRefused, PlatformUnavailable
+from platforms.metrics import meter
 from platforms.text import Unreadable, mapping, number, read_json, text
 
 logger = logging.getLogger(__name__)
@@ -42,28 +44,37 @@ class OutcomeUnknown(PlatformUnavailable):
     """The request was sent and may have been carried out: no answer, a broken one, or a 5xx."""
 
 
-class TokenBucket:
-    """``size`` tokens, refilled evenly over ``per_s`` seconds. Shared by the threads of one process."""
+class SlowDown(PlatformUnavailable):
+    """The provider answered 429."""
+
+
+class Window:
+    """At most ``size`` tokens in any ``per_s`` seconds, as providers count. Shared by the threads of one process."""
 
     def __init__(self, size: int, per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.size = float(size)
-        self._rate = size / per_s
+        self._per_s = per_s
         self._clock = clock
-        self._tokens = float(size)
-        self._at = clock()
+        self._taken: deque[tuple[float, float]] = deque()  #: (when, how many), oldest first
         self._lock = threading.Lock()
 
     def take(self, cost: float = 1, *, keep: float = 0) -> float:
         """Take ``cost`` tokens if ``keep`` remain after it: 0.0, or the seconds until it would work (none taken)."""
         with self._lock:
             now = self._clock()
-            self._tokens = min(self.size, self._tokens + (now - self._at) * self._rate)
-            self._at = now
-            missing = min(cost + keep, self.size) - self._tokens
-            if missing > 1e-9:
-                return missing / self._rate
-            self._tokens -= cost
-            return 0.0
+            while self._taken and self._taken[0][0] + self._per_s <= now:
+                self._taken.popleft()
+            missing = sum(tokens for _, tokens in self._taken) + min(cost + keep, self.size) - self.size
+            if missing <= 0:
+                self._taken.append((now, cost))
+                return 0.0
+            wait_s = 0.0
+            for at, tokens in self._taken:
+                missing -= tokens
+                wait_s = at + self._per_s - now
+                if missing <= 0:
+                    break
+            return wait_s
 
 
 class Bearer(AuthBase):
@@ -88,6 +99,7 @@ class Http:
 
     ``budgets`` names operations; one that is not named uses ``default``. Status 429 is repeated once when the
     provider's ``Retry-After`` is short; GETs are repeated once when the connection broke; nothing else is repeated.
+    Calls are counted under ``platform``, a slug; without one they are not.
     """
 
     def __init__(
@@ -96,6 +108,7 @@ class Http:
         label: str,
         base_url: str,
         token: str,
+        platform: str = "",
         budgets: Budgets | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
@@ -104,7 +117,10 @@ class Http:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.label = label
+        self.platform = platform
         self.base_url = base_url.rstrip("/")
+        #: seconds that our clock is ahead of the provider's, by its last answer
+        self.clock_ahead_s: float | None = None
         self._timeout = (connect_timeout_s, read_timeout_s)
         self._max_wait_s = max_wait_s
         self._sleep = sleep
@@ -114,7 +130,8 @@ class Http:
         self.set_budgets(budgets or {})
 
     def set_budgets(self, budgets: Budgets) -> None:
-        self._buckets = {name: TokenBucket(size, per_s, self._clock) for name, (size, per_s) in budgets.items()}
+        self.budgets = dict(budgets)
+        self._windows = {name: Window(size, per_s, self._clock) for name, (size, per_s) in budgets.items()}
 
     def request(
         self,
@@ -134,25 +151,62 @@ class Http:
         have acted) or ``PlatformRefused``.
         """
         self._wait_for_budget(operation, cost, keep)
-        response_status, headers, content = self._send(method, path, operation, options)
-        if response_status == 429:
-            wait_s = _retry_after(headers, content)
+        try:
+            return self._exchange(method, path, operation, cost, accept, options)
+        except SlowDown as slow:
+            wait_s = slow.retry_after_s
             if wait_s is None or wait_s > self._max_wait_s or keep:
-                raise PlatformUnavailable(f"{self.label} asks us to slow down ({operation})", retry_after_s=wait_s)
-            self._sleep(wait_s)
-            response_status, headers, content = self._send(method, path, operation, options)
-        return self._answer(response_status, headers, content, operation, accept)
+                raise PlatformUnavailable(
+                    f"{self.label} asks us to slow down ({operation})", retry_after_s=wait_s
+                ) from None
+        self._sleep(wait_s)
+        self._wait_for_budget(operation, cost, keep)
+        return self._exchange(method, path, operation, cost, accept, options)
 
     def _wait_for_budget(self, operation: str, cost: float, keep: float) -> None:
-        bucket = self._buckets.get(operation) or self._buckets.get("default")
+        window = self._windows.get(operation) or self._windows.get("default")
         waited = 0.0
-        while bucket and (wait_s := bucket.take(cost, keep=keep)):
+        while window and (wait_s := window.take(cost, keep=keep)):
             if keep or waited + wait_s > self._max_wait_s:
+                self._count(operation, "held", 0)
                 raise PlatformUnavailable(
                     f"our own request budget for {self.label} is used up ({operation})", retry_after_s=wait_s
                 )
             self._sleep(wait_s)
             waited += wait_s
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        operation: str,
+        cost: float,
+        accept: tuple[int, ...],
+        options: Mapping[str, Any],
+    ) -> Answer:
+        """One request and its answer, counted."""
+        started = self._clock()
+        outcome, said = "failed", ""
+        try:
+            status, headers, content = self._send(method, path, operation, options)
+            answer = self._answer(status, headers, content, operation, accept)
+            outcome = "ok"
+            return answer
+        except PlatformRefused as error:
+            outcome, said = "refused", str(error)
+            raise
+        except SlowDown as error:
+            outcome, said = "throttled", str(error)
+            raise
+        except PlatformUnavailable as error:
+            said = str(error)
+            raise
+        finally:
+            self._count(operation, outcome, cost, self._clock() - started, said)
+
+    def _count(self, operation: str, outcome: str, cost: float, seconds: float = 0.0, said: str = "") -> None:
+        if self.platform:
+            meter.note(self.platform, operation, outcome, seconds=seconds, cost=cost, error=said)
 
     def _send(
         self, method: str, path: str, operation: str, options: Mapping[str, Any]
@@ -164,6 +218,7 @@ class Http:
                 with self._session.request(
                     method, self.base_url + path, timeout=self._timeout, allow_redirects=False, stream=True, **options
                 ) as response:
+                    self._compare_clocks(response.headers)
                     return response.status_code, response.headers, self._read(response, operation)
             except requests.ConnectTimeout:
                 raise PlatformUnavailable(f"{self.label} cannot be reached ({operation})") from None
@@ -178,6 +233,12 @@ class Http:
             except requests.RequestException as error:
                 name = type(error).__name__
                 raise OutcomeUnknown(f"the answer of {self.label} broke off ({operation}, {name})") from None
+
+    def _compare_clocks(self, headers: Mapping[str, str]) -> None:
+        """``Date`` is cut to whole seconds, so half of one is added."""
+        then = http_date(headers.get("Date", ""))
+        if then is not None:
+            self.clock_ahead_s = time.time() - (then + 0.5)
 
     def _read(self, response: requests.Response, operation: str) -> bytes:
         """The body, with a cap on its size and on the time it may trickle in."""
@@ -205,7 +266,7 @@ class Http:
             f": {said}" if said else ""
         )
         if status == 429:
-            raise PlatformUnavailable(message, retry_after_s=_retry_after(headers, content))
+            raise SlowDown(message, retry_after_s=_retry_after(headers, content))
         if status in (408, 425) or status >= 500:
             raise OutcomeUnknown(message, retry_after_s=_retry_after(headers, content))
         raise PlatformRefused(message, status=status, code=code)
@@ -228,15 +289,20 @@ def _error_words(body: Any) -> tuple[str, str]:
     return code[:80], "" if "://" in said else said
 
 
+def http_date(value: str) -> float | None:
+    """A header's date as Unix seconds; None when it is none."""
+    try:
+        return email.utils.parsedate_to_datetime(value).timestamp() if value else None
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
 def _retry_after(headers: Mapping[str, str], content: bytes) -> float | None:
     """Seconds, from ``Retry-After`` (number or HTTP date) or from a ``data.msLeft`` in the body."""
     value = headers.get("Retry-After", "").strip()
     wait_s = number(value) if value else None
-    if wait_s is None and value:
-        try:
-            wait_s = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-        except (ValueError, TypeError, OverflowError):
-            wait_s = None
+    if wait_s is None and (then := http_date(value)) is not None:
+        wait_s = then - time.time()
     if wait_s is None and content[:1] == b"{":
         try:
             left_ms = number(mapping(mapping(json.loads(content)).get("data")).get("msLeft"))

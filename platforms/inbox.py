@@ -29,6 +29,7 @@ from platforms.events import (
     WaitingStarted,
 )
 from platforms.hurry import hurried_transaction
+from platforms.models import Touched as TouchedRow
 from platforms.models import WebhookEvent
 from platforms.signals import platform_event
 from platforms.text import text
@@ -101,17 +102,38 @@ def _describe(adapter: Adapter, body: bytes) -> Envelope:
 def interpret(lease: Lease[WebhookEvent]) -> None:
     """Turn one stored delivery into events and have them received, all in one transaction, or not at all."""
     row = lease.row
-    events = registry.get(row.platform).interpret(bytes(row.body))
+    events = read(row)
     with lease.finishing():
-        touched: Touched = []
-        lines: list[str] = []
-        for event in events:
-            by_this = _send(event)
-            touched += [pair for pair in by_this if pair not in touched]
-            lines.append(_in_words(event, by_this))
-        row.touched = touched
-        row.outcome = "\n".join(lines) or "nothing: the delivery holds no event"
+        row.touched, lines = receive(events)
+        row.outcome = "\n".join(lines)
         row.save(update_fields=["touched", "outcome"])
+        _index(row)
+
+
+def _index(row: WebhookEvent) -> None:
+    """Make the delivery findable by what it touched, this time."""
+    TouchedRow.objects.filter(event=row).delete()
+    TouchedRow.objects.bulk_create(
+        TouchedRow(event=row, label=label, key=key, received_at=row.received_at) for label, key in row.touched
+    )
+
+
+def read(row: WebhookEvent) -> tuple[Event, ...]:
+    return registry.get(row.platform).interpret(bytes(row.body))
+
+
+def receive(events: Iterable[Event]) -> tuple[Touched, list[str]]:
+    """Have events received: the rows that were touched, each once, and what became of each event, in words.
+
+    For use inside a transaction, which is the caller's to commit.
+    """
+    touched: Touched = []
+    lines: list[str] = []
+    for event in events:
+        by_this = _send(event)
+        touched += [pair for pair in by_this if pair not in touched]
+        lines.append(_in_words(event, by_this))
+    return touched, lines or ["nothing: the delivery holds no event"]
 
 
 def _send(event: Event) -> Touched:

@@ -103,7 +103,7 @@ class Sweeper:
         rows = {row.name: row for row in Heartbeat.objects.filter(name__startswith="job:").defer("state")}
 
         def is_due(job: Job) -> bool:
-            row = rows.get(_row_of(job))
+            row = rows.get(row_of(job))
             if row is None or row.beat_at is None:
                 return True
             is_free = row.held_until is None or row.held_until <= now
@@ -113,10 +113,10 @@ class Sweeper:
 
     def _take_job(self, job: Job, now: datetime) -> bool:
         """Take a job's lease if it is still free."""
-        Heartbeat.objects.get_or_create(name=_row_of(job))
+        Heartbeat.objects.get_or_create(name=row_of(job))
         free = Q(held_until__isnull=True) | Q(held_until__lte=now)
         return bool(
-            Heartbeat.objects.filter(free, name=_row_of(job)).update(
+            Heartbeat.objects.filter(free, name=row_of(job)).update(
                 holder=self.holder, held_until=now + LEASE, beat_at=now
             )
         )
@@ -157,7 +157,7 @@ class Sweeper:
             error = f"{type(failure).__name__}: {failure}".replace("\x00", "")[:2000]
         outcome = {"last_error": error} if error else {"last_error": "", "succeeded_at": timezone.now()}
         try:
-            Heartbeat.objects.filter(name=_row_of(job), holder=self.holder).update(held_until=None, **outcome)
+            Heartbeat.objects.filter(name=row_of(job), holder=self.holder).update(held_until=None, **outcome)
         except DatabaseTrouble as trouble:
             logger.warning("the outcome of job %s was not recorded: %s", job.name, type(trouble).__name__)
         return not error
@@ -168,9 +168,18 @@ def all_jobs() -> list[Job]:
     return [Job("platforms.work.wake_due", TICK_S / 2, _wake_due), *jobs()]
 
 
+def pollers() -> list[Job]:
+    return [job for job in jobs() if job.fills_gaps]
+
+
+def poll_soon() -> None:
+    """Make every poller due at once, running or not."""
+    Heartbeat.objects.filter(name__in=map(row_of, pollers())).update(beat_at=None)
+
+
 def _wake_due(now: datetime) -> None:
     wake_due(now=now)
 
 
-def _row_of(job: Job) -> str:
+def row_of(job: Job) -> str:
     return f"job:{job.name}"

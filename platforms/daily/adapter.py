@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 from platforms.base import (
+    CREDENTIALS,
     Adapter,
     Capabilities,
     DeliveryRejected,
@@ -31,13 +32,16 @@ from platforms.base import (
     ProviderRecording,
     ProviderRoom,
     ProviderTrack,
+    RecordingFormat,
     RecordingPage,
     RoomOptions,
     RoomPresence,
     Sdk,
     Signed,
+    WebhookState,
 )
-from platforms.buckets import Bucket
+from platforms.buckets import Bucket, no_bucket
+from platforms.clocks import clock
 from platforms.daily import composing, events, webhooks
 from platforms.daily.client import API_URL, BUDGETS, PAGE, DailyClient
 from platforms.environment import Variables, is_http_url, origin
@@ -45,7 +49,7 @@ from platforms.events import Event
 from platforms.fetching import open_recording
 from platforms.http import Budgets, Http, OutcomeUnknown
 from platforms.signatures import signed_at
-from platforms.text import mapping, moment, seconds, sequence, text, whole
+from platforms.text import mapping, moment, seconds, sequence, text, truth, whole
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +74,7 @@ class DailyAdapter(Adapter):
         admits_by_token=True,
         webhook_api=True,
         recording_types=frozenset({"none", "local", "cloud"}),
+        recording_formats=frozenset({RecordingFormat.MP4, RecordingFormat.SOUND, RecordingFormat.TRACKS}),
         options=frozenset(
             {
                 "locked",
@@ -128,7 +133,13 @@ class DailyAdapter(Adapter):
         self._problems = list(problems)
         self.plain_http = api_url.startswith("http://")
         self.client = DailyClient(
-            Http(label=self.label, base_url=api_url, token=api_key, budgets=BUDGETS if budgets is None else budgets)
+            Http(
+                label=self.label,
+                platform=self.slug,
+                base_url=api_url,
+                token=api_key,
+                budgets=BUDGETS if budgets is None else budgets,
+            )
         )
 
     # -- settings ------------------------------------------------------------------------------------------------
@@ -136,7 +147,7 @@ class DailyAdapter(Adapter):
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], now: Callable[[], datetime]) -> DailyAdapter:
         values = Variables(environ, (*cls.required, "AWS_DAILY_S3_BUCKET", "AWS_DAILY_ROLE_ARN"))
-        api_key = values.required("DAILY_API_KEY", "Daily dashboard, Developers")
+        api_key = values.key("DAILY_API_KEY", "Daily dashboard, Developers")
         secrets = values.secrets("DAILY_WEBHOOK_SECRET", "make one with: openssl rand -base64 32")
         if any(not _decoded(secret) for secret in secrets):
             values.wrong("DAILY_WEBHOOK_SECRET", "is not base64", "make one with: openssl rand -base64 32")
@@ -145,7 +156,8 @@ class DailyAdapter(Adapter):
         if not re.fullmatch(r"[A-Za-z0-9-]{1,63}", subdomain):
             values.wrong("DAILY_SUBDOMAIN", "is not one word of letters, digits and hyphens", "x of https://x.daily.co")
         pattern = values.get("DAILY_ROOM_URL_PATTERN", ROOM_URL_PATTERN)
-        if "{room_name}" not in pattern or not is_http_url(pattern.replace("{subdomain}", "x")):
+        example = pattern.replace("{subdomain}", "x").replace("{room_name}", "x")
+        if "{room_name}" not in pattern or re.search(r"[\s{}]", example) or not is_http_url(example):
             values.wrong(
                 "DAILY_ROOM_URL_PATTERN", "is not a URL with {room_name} in it", f"for example {ROOM_URL_PATTERN}"
             )
@@ -177,6 +189,9 @@ class DailyAdapter(Adapter):
     def set_rate_budgets(self, budgets: Mapping[str, tuple[int, float]]) -> None:
         self.client.http.set_budgets(budgets)
 
+    def rate_budgets(self) -> Mapping[str, tuple[int, float]]:
+        return self.client.http.budgets
+
     def diagnose(self, *, webhook_url: str) -> Iterable[Finding]:
         try:
             domain = text(self.client.domain().get("domain_name"))
@@ -186,24 +201,42 @@ class DailyAdapter(Adapter):
                 what=str(error),
                 why="no room can be made on Daily",
                 fix="check DAILY_API_KEY and DAILY_API_URL",
+                **CREDENTIALS,
             )
             return
-        yield Finding(ok=True, what=f"Daily accepts the API key{f' (domain {domain})' if domain else ''}")
+        what = f"Daily accepts the API key{f' (domain {domain})' if domain else ''}"
+        yield Finding(ok=True, what=what, evidence={"domain": domain}, **CREDENTIALS)
         try:
-            yield from webhooks.findings(self.client, webhook_url)
+            yield from webhooks.findings(self.client, self.addresses(webhook_url), self.webhook_secrets)
         except PlatformError as error:
             yield Finding(
                 ok=False,
                 what=str(error),
                 why="whether events reach us is unknown",
                 fix="manage.py sync_daily_webhook",
+                key="webhook.registered",
+                title=webhooks.TITLES["registered"],
             )
+        yield clock(self.label, self.client.http.clock_ahead_s)
         if self._bucket:
             yield from self._bucket.check()
+            yield from self._bucket.arrivals(self.list_recordings)
+        else:
+            yield no_bucket(self.label)
+
+    def webhook_state(self, *, webhook_url: str) -> WebhookState:
+        return webhooks.state(self.client, self.addresses(webhook_url))
+
+    def keep_webhook(self, *, webhook_url: str) -> str:
+        address, *aliases = self.addresses(webhook_url)
+        return webhooks.sync(self.client, url=address, aliases=aliases, secret=self.webhook_secrets[0])
 
     def origins(self, room_url: str = "") -> Origins:
         rooms = origin(self._room_url)
         return Origins(frame=(rooms,), permissions=(rooms,)) if rooms else Origins()
+
+    def speaks(self, language: str) -> bool:
+        return bool(_language(language))
 
     # -- door ----------------------------------------------------------------------------------------------------
 
@@ -295,6 +328,11 @@ class DailyAdapter(Adapter):
     def presence(self, room_names: Iterable[str]) -> dict[str, RoomPresence]:
         rooms, now = self.client.presence(), self._now()
         return {name: _room_presence(name, rooms.get(name, []), now) for name in room_names}
+
+    def past_stays(self, room: ProviderRoom) -> Iterable[Event]:
+        for session in self.client.meetings(room.name):
+            for person in map(mapping, sequence(session.get("participants"))):
+                yield from events.stay(room.name, person, is_over=not truth(session.get("ongoing")))
 
     def _properties(self, options: RoomOptions) -> dict[str, Any]:
         """https://docs.daily.co/reference/rest-api/rooms/config"""
@@ -389,7 +427,8 @@ def room_name(options: RoomOptions) -> str:
 
 
 def _language(language: str) -> dict[str, str]:
-    code = OUR_LANGUAGES.get(language.lower(), language.split("-")[0].lower())
+    primary = language.split("-")[0].lower()
+    code = OUR_LANGUAGES.get(language.lower()) or OUR_LANGUAGES.get(primary, primary)
     return {"lang": code} if code in LANGUAGES else {}
 
 

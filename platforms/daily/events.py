@@ -7,7 +7,7 @@ events about meetings and people, ``payload.room_name`` in events about recordin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -197,6 +197,27 @@ def kind_of(declared: Any, *, has_tracks: bool) -> str:
     """Daily leaves the type out more often than not: a recording with tracks is raw-tracks, any other cloud."""
     declared = text(declared)
     return declared if declared in KINDS else "raw-tracks" if has_tracks else "cloud"
+
+
+def stay(room_name: str, person: Mapping[str, Any], *, is_over: bool) -> Iterator[Event]:
+    """One of a session's ``participants``: ``{user_id, user_name, participant_id, join_time, duration}``.
+    https://docs.daily.co/reference/rest-api/meetings
+    """
+    session_id, joined_at = text(person.get("participant_id")), moment(person.get("join_time"))
+    if not session_id or joined_at is None:
+        return
+    who: dict[str, Any] = {
+        "platform": SLUG,
+        "room_name": room_name,
+        "session_id": session_id,
+        "user_id": text(person.get("user_id")),
+        "name": text(person.get("user_name")),
+    }
+    yield ParticipantJoined(occurred_at=joined_at, **who)
+    duration_s = seconds(person.get("duration"))
+    if is_over and duration_s is not None:
+        left_at = joined_at + timedelta(seconds=duration_s)
+        yield ParticipantLeft(occurred_at=left_at, joined_at=joined_at, **who)
 
 
 def describe(body: bytes) -> Envelope:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from platforms.sandbox.config import PLATFORMS, Config, write_env_file
+from platforms.sandbox.config import PLATFORMS, Config, bucket_keys_beside, write_env_file
 
 logger = logging.getLogger("platforms.sandbox")
 
@@ -26,6 +26,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--env-file", type=Path, help="written at start: the variables that point the service here")
     parser.add_argument("--public-url", default="http://localhost:8000", help="the service that receives webhooks")
     parser.add_argument("--platforms", default=",".join(PLATFORMS), help="comma-separated; those without an account")
+    parser.add_argument("--leave-port", type=int, default=0, help="not for the buckets: somebody else's")
     parser.add_argument("--gone-after", type=float, default=10.0, help="seconds without a sign of life of a page")
     parser.add_argument("--die-with-parent", action="store_true")
     args = parser.parse_args(argv)
@@ -70,8 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         public_url=args.public_url.rstrip("/"),
         platforms=args.platforms,
         gone_after_s=args.gone_after,
+        keys_beside=bucket_keys_beside(args.platforms, os.environ),
     )
-    sandbox = Sandbox(config, s3_port=free_port(args.port + 1), environ=os.environ)
+    sandbox = Sandbox(config, s3_port=free_port(args.port + 1, leave=args.leave_port), environ=os.environ)
     # The port first: a second sandbox on it must stop before it touches anything.
     sockets: dict[int, object] = {}
     try:

@@ -92,6 +92,10 @@ class Provider(ABC):
         """Bucket and key. Raises LookupError with the provider's words when it may not write there."""
 
     @abstractmethod
+    def records_locally(self, room: Doc, person: Doc) -> bool:
+        """Whether a host's button records on the host's own computer: pages show it, and nobody else hears of it."""
+
+    @abstractmethod
     def start_recording(self, room: Doc, person: Doc) -> None:
         """A host asks for it in the call page."""
 

@@ -31,6 +31,9 @@ class Config:
     empty_recording_s: float = 5.0  #: a recording of an empty room stops after this
     flush_s: float = 4.0  #: how long a stopped recording waits for pages to hand in their last chunk
     secrets: Mapping[str, str] = field(default_factory=dict)
+    #: keys of a real account's bucket beside us: they take precedence over keys of the account's own, so ours must not
+    #: be written over them; our buckets take any
+    keys_beside: tuple[str, str] | None = None
 
     @property
     def objects(self) -> Path:
@@ -61,13 +64,17 @@ class Config:
             "AWS_WHEREBY_ACCESS_KEY_SECRET": self.secrets["s3_secret"],
             "AWS_WHEREBY_S3_ENDPOINT_URL": self.s3_url,
         }
-        both = {
-            "AWS_ACCESS_KEY_ID": self.secrets["s3_key_id"],
-            "AWS_SECRET_ACCESS_KEY": self.secrets["s3_secret"],
-            "AWS_REGION": REGION,
-        }
+        key_id, secret = self.keys_beside or (self.secrets["s3_key_id"], self.secrets["s3_secret"])
+        daily |= {"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": REGION}
         played = {"daily": daily, "whereby": whereby}
-        return {k: v for name in self.platforms for k, v in played[name].items()} | (both if self.platforms else {})
+        return {k: v for name in self.platforms for k, v in played[name].items()}
+
+
+def bucket_keys_beside(platforms: tuple[str, ...], environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """The bucket keys of a real Whereby account that we run beside, where it has some of its own."""
+    names = ("AWS_WHEREBY_ACCESS_KEY_ID", "AWS_WHEREBY_ACCESS_KEY_SECRET")
+    found = [environ.get(name, "") for name in names]
+    return (found[0], found[1]) if "whereby" not in platforms and all(found) else None
 
 
 def load_secrets(store: Store, environ: Mapping[str, str]) -> dict[str, str]:

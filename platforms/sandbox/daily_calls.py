@@ -92,6 +92,7 @@ class DailyCalls(Provider):
             "start_video_off": bool(claims.get("start_video_off", config.get("start_video_off"))),
             "start_audio_off": bool(claims.get("start_audio_off", config.get("start_audio_off"))),
             "records": claims.get("start_cloud_recording") is True,
+            "records_locally": claims.get("enable_recording") == "local",
             "permissions": {**PERMISSIONS, "canAdmin": owner},
         }
 
@@ -246,6 +247,9 @@ class DailyCalls(Provider):
 
     def recording_stopped(self, room: Doc, recording: Doc) -> None:
         """Told only when the file is there."""
+
+    def records_locally(self, room: Doc, person: Doc) -> bool:
+        return bool(person.get("records_locally"))
 
     def start_recording(self, room: Doc, person: Doc) -> None:
         """By an owner's page or by ``start_cloud_recording`` in a token."""

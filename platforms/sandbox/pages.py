@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import uuid
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request
@@ -83,6 +84,11 @@ def make_blueprint(calls: Calls, recorder: Recorder) -> Blueprint:
                 "layout": each["layout"],
             }
             for each in running
+        ]
+        view["recordings"] += [
+            {"id": own, "instance_id": "", "type": "local", "started_by": each["id"], "layout": {}}
+            for each in provider.people(room["id"])
+            if (own := each.get("own_recording"))
         ]
         failed = store.all("recording", room=room["id"], state="error")
         view["errors"] = [{"id": each["id"], "instance_id": each["instance_id"], "why": each["why"]} for each in failed]
@@ -172,7 +178,13 @@ def make_blueprint(calls: Calls, recorder: Recorder) -> Blueprint:
                 calls.leave(who, "ejected")
         if room is None:
             return
-        if what == "start_recording":
+        if what in ("start_recording", "stop_recording") and provider.records_locally(room, host):
+            with store.lock:
+                current = store.get("person", host["id"]) or host
+                store.put(
+                    "person", {**current, "own_recording": str(uuid.uuid4()) if what == "start_recording" else ""}
+                )
+        elif what == "start_recording":
             provider.start_recording(room, host)
         elif what == "stop_recording":
             for recording in recorder.running(room["id"], instance or None):

@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 BUCKETS = (DAILY_BUCKET, WHEREBY_BUCKET, HOSTED_BUCKET)
 
 
-def free_port(wanted: int, host: str = "127.0.0.1") -> int:
-    """``wanted`` if nobody listens there, else any."""
-    for port in (wanted, 0):
+def free_port(wanted: int, host: str = "127.0.0.1", *, leave: int = 0) -> int:
+    """``wanted`` if nobody listens there and it is not the one to ``leave``, else any."""
+    for port in (0,) if wanted == leave else (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

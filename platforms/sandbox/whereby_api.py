@@ -21,6 +21,7 @@ from platforms.sandbox.store import Doc
 from platforms.sandbox.whereby_calls import CLOSES_AFTER_S, WherebyCalls
 
 POINTS_PER_MINUTE = 100
+READ, WRITE, HEAVY = 1, 3, 5
 WORDS = ("amber", "brook", "cedar", "delta", "ember", "fjord", "grove", "haven")
 TRIGGERS = ("none", "prompt", "automatic", "automatic-2nd-participant")
 
@@ -63,7 +64,7 @@ def make_blueprint(whereby: WherebyCalls, calls: Calls, recorder: Recorder) -> B
         if not hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected.encode()):
             return bad("Invalid or missing API key", 401)
         if whereby.faults.of("whereby")["rate_limits"]:
-            points = 1 if request.method == "GET" else 3
+            points = HEAVY if "/insights/" in request.path else READ if request.method == "GET" else WRITE
             for _ in range(points):
                 wait_s = limits.over("points", POINTS_PER_MINUTE, 60.0)
                 if wait_s:
@@ -167,7 +168,8 @@ def make_blueprint(whereby: WherebyCalls, calls: Calls, recorder: Recorder) -> B
                 calls.empty(room["id"], "ejected")
         return "", 204
 
-    @api.put("/rooms/<path:name>/theme/<what>")
+    @api.put("/rooms/<name>/theme/<what>")
+    @api.put("/rooms//<name>/theme/<what>")  # a room's name starts with a slash, which comes as %2F
     def put_theme(name: str, what: str) -> tuple[str, int] | Response:
         if what not in ("tokens", "logo", "room-background", "room-knock-page-background"):
             return bad("Not found", 404)

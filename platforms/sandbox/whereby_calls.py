@@ -191,6 +191,9 @@ class WherebyCalls(Provider):
 
     # -- recordings
 
+    def records_locally(self, room: Doc, person: Doc) -> bool:
+        return bool(room["recording"].get("type") == "local")
+
     def start_recording(self, room: Doc, person: Doc) -> None:
         """By the room's trigger or a host's button. The recorder comes in as a client of its own."""
         with self.store.lock:

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from platforms.base import (
+    CREDENTIALS,
     Adapter,
     Capabilities,
     DeliveryRejected,
@@ -31,13 +32,15 @@ from platforms.base import (
     Problem,
     ProviderRecording,
     ProviderRoom,
+    RecordingFormat,
     RecordingPage,
     RoomOptions,
     RoomPresence,
     Sdk,
     Signed,
 )
-from platforms.buckets import Bucket
+from platforms.buckets import Bucket, no_bucket
+from platforms.clocks import clock
 from platforms.environment import Variables, origin
 from platforms.events import Event, RecordingReady
 from platforms.fetching import open_recording
@@ -74,6 +77,7 @@ class WherebyAdapter(Adapter):
     capabilities = Capabilities(
         logo=True,
         recording_types=frozenset({"none", "local", "cloud"}),
+        recording_formats=frozenset({RecordingFormat.MP4, RecordingFormat.MKV}),
         options=frozenset(
             {
                 "locked",
@@ -130,7 +134,13 @@ class WherebyAdapter(Adapter):
         self._sessions: dict[str, RoomPresence] = {}
         self._sessions_lock = threading.Lock()
         self.client = WherebyClient(
-            Http(label=self.label, base_url=api_url, token=api_key, budgets=BUDGETS if budgets is None else budgets)
+            Http(
+                label=self.label,
+                platform=self.slug,
+                base_url=api_url,
+                token=api_key,
+                budgets=BUDGETS if budgets is None else budgets,
+            )
         )
 
     # -- settings ------------------------------------------------------------------------------------------------
@@ -139,7 +149,7 @@ class WherebyAdapter(Adapter):
     def from_environment(cls, environ: Mapping[str, str], now: Callable[[], datetime]) -> WherebyAdapter:
         bucket_group = ("AWS_WHEREBY_S3_BUCKET", "AWS_WHEREBY_ACCESS_KEY_ID", "AWS_WHEREBY_ACCESS_KEY_SECRET")
         values = Variables(environ, (*cls.required, *bucket_group))
-        api_key = values.required("WHEREBY_API_KEY", "Whereby dashboard, Configure, API keys")
+        api_key = values.key("WHEREBY_API_KEY", "Whereby dashboard, Configure, API keys")
         secrets = values.secrets("WHEREBY_WEBHOOK_SECRET", "Whereby dashboard, Configure, Webhooks")
         api_url = values.url("WHEREBY_API_URL", API_URL)
         values.all_or_none(*bucket_group)
@@ -170,6 +180,9 @@ class WherebyAdapter(Adapter):
     def set_rate_budgets(self, budgets: Mapping[str, tuple[int, float]]) -> None:
         self.client.http.set_budgets(budgets)
 
+    def rate_budgets(self) -> Mapping[str, tuple[int, float]]:
+        return self.client.http.budgets
+
     def diagnose(self, *, webhook_url: str) -> Iterable[Finding]:
         try:
             next(self.client.meetings(), None)
@@ -179,17 +192,25 @@ class WherebyAdapter(Adapter):
                 what=str(error),
                 why="no room can be made on Whereby",
                 fix="check WHEREBY_API_KEY and WHEREBY_API_URL",
+                **CREDENTIALS,
             )
             return
-        yield Finding(ok=True, what="Whereby accepts the API key")
+        yield Finding(ok=True, what="Whereby accepts the API key", **CREDENTIALS)
         yield Finding(
             ok=True,
+            proven=False,
             what=f"Whereby cannot be asked about webhooks: its dashboard must list {webhook_url}",
             why="without it nobody is seen joining",
             fix="Whereby dashboard, Configure, Webhooks",
+            key="webhook.registered",
+            title="Webhook registered",
         )
+        yield clock(self.label, self.client.http.clock_ahead_s)
         if self._bucket:
             yield from self._bucket.check()
+            yield from self._bucket.arrivals(self.list_recordings)
+        else:
+            yield no_bucket(self.label)
 
     def origins(self, room_url: str = "") -> Origins:
         """The account's sub-domain is only known from its rooms; without one, every sub-domain is admitted."""
@@ -199,6 +220,9 @@ class WherebyAdapter(Adapter):
             style=(STYLE_HASH,),
             permissions=(rooms,) if rooms else (),
         )
+
+    def speaks(self, language: str) -> bool:
+        return bool(_language(language))
 
     # -- door ----------------------------------------------------------------------------------------------------
 
@@ -445,8 +469,8 @@ def display_name(name: str) -> str:
 
 def _language(language: str) -> str:
     code = language.lower()
-    code = OUR_LANGUAGES.get(code) or OUR_LANGUAGES.get(code.split("-")[0]) or code.split("-")[0]
-    return code if code in LANGUAGES else ""
+    known = (OUR_LANGUAGES.get(each, each) for each in (code, code.split("-")[0]))
+    return next((each for each in known if each in LANGUAGES), "")
 
 
 def _with_query(url: str, extra: Mapping[str, str]) -> str:

@@ -135,14 +135,15 @@ def _knock_cancelled(d: Delivery) -> Event:
 
 
 def _session_started(d: Delivery) -> Event:
+    """``roomSessionId`` may be null: the room alone says enough."""
     return SessionStarted(
-        platform=SLUG, occurred_at=d.at, room_name=d.need_room(), provider_session_id=d.need("roomSessionId")
+        platform=SLUG, occurred_at=d.at, room_name=d.need_room(), provider_session_id=d.word("roomSessionId")
     )
 
 
 def _session_ended(d: Delivery) -> Event:
     return SessionEnded(
-        platform=SLUG, occurred_at=d.at, room_name=d.need_room(), provider_session_id=d.need("roomSessionId")
+        platform=SLUG, occurred_at=d.at, room_name=d.need_room(), provider_session_id=d.word("roomSessionId")
     )
 
 

@@ -23,9 +23,10 @@ from platforms.base import (
     PlatformRefused,
     PlatformUnavailable,
     ProviderRoom,
+    RecordingFormat,
     RoomOptions,
 )
-from platforms.events import Event, Unrecognised
+from platforms.events import Event, RecordingReady, Unrecognised
 from tests.accounts_for_platforms import BOTH
 from tests.signing import signed
 
@@ -98,6 +99,12 @@ def variations(sample: dict[str, Any]) -> Iterator[bytes]:
         yield json.dumps({**sample, name: 0}).replace(f'"{name}": 0', f'"{name}": {deep}').encode()
 
 
+KINDS = {
+    RecordingFormat.MP4: "cloud",
+    RecordingFormat.MKV: "cloud",
+    RecordingFormat.SOUND: "cloud-audio-only",
+    RecordingFormat.TRACKS: "raw-tracks",
+}
 JUNK = [
     b"",
     b"null",
@@ -130,6 +137,8 @@ class AdapterContract:
     adapter_class: ClassVar[type[Adapter]]
     #: payload file → what ``interpret`` must answer
     expected: ClassVar[dict[str, Event]]
+    #: format of recordings → payload file that tells of one, and what has to be put in the place of what in it
+    formats: ClassVar[dict[RecordingFormat, tuple[str, dict[str, str]]]]
     #: the URL that makes a room
     create_url: ClassVar[str]
 
@@ -180,6 +189,10 @@ class AdapterContract:
         adapter = self.adapter(**{name: ""})
         assert adapter.configured
         assert [problem.variable for problem in adapter.problems()] == [name]
+
+    def test_languages_that_the_call_speaks(self) -> None:
+        adapter = self.adapter()
+        assert [adapter.speaks(language) for language in ("en", "de-AT", "ja", "xx", "")] == [True] * 3 + [False] * 2
 
     def test_sdk_names_an_exact_version_and_the_page_script_exists(self) -> None:
         adapter_class = self.adapter_class
@@ -269,6 +282,19 @@ class AdapterContract:
                 assert_clean(event, self.slug)
                 count += 1
         assert count > 1000
+
+    def test_every_format_that_the_checklist_names_is_read_as_a_recording(self) -> None:
+        able = self.adapter_class.capabilities
+        assert able.recording_formats == self.formats.keys()
+        assert RecordingFormat.MP4 in able.recording_formats, "what we ask for"
+        for form, (name, changes) in self.formats.items():
+            body = self.samples()[name].decode()
+            for old, new in changes.items():
+                assert old in body
+                body = body.replace(old, new)
+            (event,) = self.adapter().interpret(body.encode())
+            assert isinstance(event, RecordingReady)
+            assert (event.kind, bool(event.room_name)) == (KINDS[form], True)
 
     @pytest.mark.parametrize("body", JUNK)
     def test_junk_is_unrecognised_with_a_reason(self, body: bytes) -> None:

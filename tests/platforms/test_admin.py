@@ -53,7 +53,17 @@ def test_a_delivery_and_what_became_of_it(post, the_event, admin_client):
         "X-Webhook-Timestamp",
     ):
         assert words in shown
-    assert "X-Webhook-Signature" not in shown
+    assert "X-Webhook-Signature" not in shown.partition('id="as-curl"')[0]  # what came is not kept; curl's is made anew
+
+
+def test_a_stale_delivery_is_marked_and_times_are_told_with_their_zone(post, the_event, admin_client):
+    post("whereby", JOINED["whereby"], at=(timezone.now() - timedelta(days=9)).timestamp())
+    assert "stale; " in admin_client.get(LIST).content.decode()
+    page = admin_client.get(page_of(the_event())).content.decode()
+    assert "stale: signed more than five minutes from when it arrived" in page
+    received = the_event().received_at
+    assert f"{received:%b %Y %H:%M:%S} UTC</time>" in page
+    assert "1 week, 2 days ago" in page, "when it was signed"
 
 
 def test_touched_rows_are_links(the_event, post, admin_client):
@@ -144,7 +154,7 @@ def test_run_again_by_the_button(post, admin_client, the_event):
     interpret_webhook_event(str(the_event().pk))
     again = f"{LIST}{the_event().pk}/again/"
     assert again in admin_client.get(page_of(the_event())).content.decode()
-    assert admin_client.get(again).status_code == 403
+    assert admin_client.get(again).status_code == 405
     assert admin_client.post(again).status_code == 302
     assert the_event().status == "pending"
 

@@ -78,7 +78,7 @@ def test_delete_takes_every_version_of_these_keys_only(s3: Any, s3_url: str) -> 
 
 
 def test_check_says_readable_and_versioned(s3: Any, s3_url: str) -> None:
-    assert [finding.ok for finding in bucket_at(s3_url).check()] == [True]
+    assert [finding.ok for finding in bucket_at(s3_url).check()] == [True, True]
     s3.put_bucket_versioning(Bucket="daily-bucket", VersioningConfiguration={"Status": "Suspended"})
     assert [finding.ok for finding in bucket_at(s3_url).check()] == [True, False]
     assert [finding.ok for finding in bucket_at(s3_url, "no-such-bucket").check()] == [False]

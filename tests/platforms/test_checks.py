@@ -18,6 +18,8 @@ def told(settings):
     """Messages of our own checks as (level, id, text), with both platforms set up and ``changes`` made."""
     settings.PLATFORM_ENVIRON = BOTH
     settings.PUBLIC_URL = "https://testserver"
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    settings.ALERT_EMAILS = ["ops@example.org"]
 
     def check(**changes):
         for name, value in changes.items():
@@ -48,7 +50,9 @@ def test_a_half_filled_group_is_an_error_that_names_what_is_missing(told, variab
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
+        ("WHEREBY_API_KEY", "two words"),
         ("WHEREBY_API_URL", "api.whereby.dev"),
+        ("DAILY_API_KEY", "k\N{EURO SIGN}y"),
         ("DAILY_API_URL", "ftp://api.daily.co"),
         ("DAILY_WEBHOOK_SECRET", "not base64!"),
         ("WHEREBY_WEBHOOK_SECRET", " , "),
@@ -56,12 +60,42 @@ def test_a_half_filled_group_is_an_error_that_names_what_is_missing(told, variab
         ("DAILY_ROOM_URL_PATTERN", "https://x.daily.co/fixed"),
         ("AWS_DAILY_ROLE_ARN", "role"),
         ("AWS_DAILY_S3_BUCKET", "Not A Bucket"),
+        ("AWS_DAILY_S3_ENDPOINT_URL", "localhost:9000"),
+        ("AWS_WHEREBY_S3_BUCKET", "https://bucket.s3.amazonaws.com"),
+        ("AWS_WHEREBY_S3_ENDPOINT_URL", "s3://bucket"),
+        ("AWS_S3_ENDPOINT_URL", "localhost:9000"),
+        ("AWS_REGION", "Oregon"),
+        ("AWS_REGION", "us west 2"),
+        ("AWS_REGION", "us-west-"),
+        ("AWS_REGION", "us_west_2"),
     ],
 )
-def test_a_malformed_value_is_an_error_that_names_it(told, variable, value):
+def test_a_malformed_value_is_one_error_that_names_it(told, variable, value):
     found = told(PLATFORM_ENVIRON=BOTH | {variable: value})
-    assert ("error", "platforms.E001") in [(level, number) for level, number, _ in found]
-    assert any(variable in words for _, _, words in found)
+    [(number, words)] = [(number, words) for level, number, words in found if level == "error"]
+    assert number == "platforms.E001"
+    assert words.startswith(variable)
+
+
+def test_a_malformed_endpoint_of_our_storage_is_told_wherever_media_are(told):
+    found = told(PLATFORM_ENVIRON=BOTH | {"MEDIA_S3_ENDPOINT_URL": "localhost:9000"})
+    assert found == [("error", "recordings.E001", "MEDIA_S3_ENDPOINT_URL is not an http(s) URL")]
+
+
+@pytest.mark.parametrize("region", ["", "us-west-2", "ap-southeast-1", "us-gov-west-1", "eusc-de-east-1", "auto"])
+def test_regions_that_there_are(told, region):
+    assert told(PLATFORM_ENVIRON=BOTH | {"AWS_REGION": region}) == []
+
+
+@pytest.mark.parametrize("has_buckets", [True, False])
+@pytest.mark.parametrize(
+    ("empty", "there"),
+    [("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")],
+)
+def test_half_a_key_to_our_storage_is_an_error_also_without_buckets(told, empty, there, has_buckets):
+    account = {name: value for name, value in BOTH.items() if has_buckets or not name.startswith("AWS_")}
+    found = told(PLATFORM_ENVIRON=account | {empty: "", there: "made-up"})
+    assert found == [("error", "platforms.E001", f"{empty} is empty while {there} is set")]
 
 
 def test_an_empty_group_is_only_an_info(told):
@@ -70,8 +104,8 @@ def test_an_empty_group_is_only_an_info(told):
     ]
 
 
-def test_nothing_at_all_is_two_infos(told):
-    assert [level for level, _, _ in told(PLATFORM_ENVIRON={})] == ["info", "info"]
+def test_nothing_at_all_is_an_info_for_each_platform(told, settings):
+    assert [level for level, _, _ in told(PLATFORM_ENVIRON={})] == ["info"] * len(settings.PLATFORMS)
 
 
 @pytest.mark.parametrize(
@@ -85,10 +119,15 @@ def test_nothing_at_all_is_two_infos(told):
         ({"PUBLIC_URL": "https://testserver/sub/folder"}, "error", "platforms.E004", "PUBLIC_URL"),
         ({"PUBLIC_URL": "https://elsewhere.example"}, "error", "platforms.E005", "ALLOWED_HOSTS"),
         ({"PUBLIC_URL": "http://testserver"}, "warning", "platforms.W004", "PUBLIC_URL"),
+        ({"SECURE_PROXY_SSL_HEADER": None}, "warning", "platforms.W006", "BEHIND_PROXY"),
         ({"MEETING_HOURS": 0}, "error", "platforms.E006", "MEETING_HOURS"),
         ({"MEETING_HOURS": -1}, "error", "platforms.E006", "MEETING_HOURS"),
         ({"MEETING_HOURS": float("nan")}, "error", "platforms.E006", "MEETING_HOURS"),
         ({"EMPTY_GRACE_S": -1}, "error", "platforms.E007", "EMPTY_GRACE_S"),
+        ({"WEB_THREADS": 0}, "error", "platforms.E012", "WEB_THREADS"),
+        ({"GUEST_JOINS_PER_MINUTE": -1}, "error", "platforms.E013", "GUEST_JOINS_PER_MINUTE"),
+        ({"OUTCOME_PATIENCE": 0}, "error", "platforms.E014", "OUTCOME_PATIENCE"),
+        ({"OUTCOME_PATIENCE": float("nan")}, "error", "platforms.E014", "OUTCOME_PATIENCE"),
         ({"MEDIA_STORAGE": "ftp://x"}, "error", "recordings.E002", "MEDIA_STORAGE"),
         ({"TRANSCRIBER": "shorthand"}, "error", "recordings.E001", "TRANSCRIBER"),
     ],
@@ -147,3 +186,23 @@ def test_broker_urls_that_do_not(url):
 )
 def test_a_frozen_broker_is_not_waited_for_long(url, completed):
     assert broker_and_options(url)[1]["url"] == completed
+
+
+def test_nobody_to_tell_of_alerts_is_said(told):
+    [(level, number, _)] = told(ALERT_EMAILS=[])
+    assert (level, number) == ("info", "platforms.I002")
+    assert told(ALERT_EMAILS=[], ALERT_WEBHOOK_URL="https://alerts.example.org/hook") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "number", "word"),
+    [
+        ({"ALERT_EMAILS": ["ops@example.org", "ann at example.org"]}, "platforms.E009", "'ann at example.org'"),
+        ({"ALERT_WEBHOOK_URL": "alerts.example.org/hook"}, "platforms.E010", "ALERT_WEBHOOK_URL"),
+        ({"ALERT_WEBHOOK_SECRET": "whsec_not base64"}, "platforms.E011", "ALERT_WEBHOOK_SECRET"),
+    ],
+)
+def test_alerts_that_could_not_be_told(told, changes, number, word):
+    [(level, found, message)] = told(**changes)
+    assert (level, found) == ("error", number)
+    assert word in message

@@ -36,8 +36,10 @@ def _count(state):
 
 
 def all_done(installation, number, within_s=WITHIN_S):
+    # without what the readiness checks send themselves
+    told = "FROM platforms_webhookevent WHERE event_type <> 'doctor.round-trip'"
     return installation.wait_for(
-        "SELECT status, COUNT(*) FROM platforms_webhookevent GROUP BY status", [("done", number)], within_s=within_s
+        f"SELECT status, COUNT(*) {told} GROUP BY status", [("done", number)], within_s=within_s
     )
 
 

@@ -12,6 +12,7 @@ import responses
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
 from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.utils import timezone
@@ -79,6 +80,7 @@ def edge(settings, tmp_path, monkeypatch):
     settings.MEDIA_STORAGE = f"file://{tmp_path}/media"
     settings.ALLOWED_HOSTS = ["testserver"]
     settings.PUBLIC_URL = "https://testserver"
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     static = tmp_path / "static"
     (static / "vendor/daily-js").mkdir(parents=True)
     (static / "vendor/daily-js/daily.js").write_text("the SDK")
@@ -164,8 +166,9 @@ def the_site_has_no_tls(edge, settings):
 
 
 def a_migration_has_not_run(edge, settings):
-    MigrationRecorder(connection).record_unapplied("platforms", "0001_initial")
-    return "migrations have not run, the first is platforms.0001_initial", "manage.py migrate"
+    [(_, newest)] = MigrationLoader(connection).graph.leaf_nodes("platforms")
+    MigrationRecorder(connection).record_unapplied("platforms", newest)
+    return f"migrations have not run, the first is platforms.{newest}", "manage.py migrate"
 
 
 def the_sweeper_never_ran(edge, settings):

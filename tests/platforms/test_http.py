@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from platforms.base import PlatformRefused, PlatformUnavailable
-from platforms.http import Budgets, Http, OutcomeUnknown, TokenBucket, open_link
+from platforms.http import Budgets, Http, OutcomeUnknown, Window, open_link
 
 Answers = Callable[[BaseHTTPRequestHandler], None]
 
@@ -203,7 +203,7 @@ def test_long_or_unknown_wait_is_handed_on(server: Server) -> None:
 
 def test_budget_is_waited_for_and_then_given_up(server: Server) -> None:
     sleeper = Sleeper()
-    http = http_to(server.url, sleeper, {"default": (100, 1), "start": (2, 4)})
+    http = http_to(server.url, sleeper, {"default": (100, 1), "start": (2, 2)})
     for _ in range(3):
         http.request("GET", "/", operation="start")
     assert sleeper.naps == [2.0]
@@ -225,25 +225,48 @@ def test_background_questions_leave_tokens_for_others(server: Server) -> None:
     assert sleeper.naps == []
 
 
-def test_bucket_refills_evenly_and_never_overflows() -> None:
+def test_window_never_holds_more_than_its_size() -> None:
     sleeper = Sleeper()
-    bucket = TokenBucket(10, 5, sleeper.clock)
-    assert [bucket.take() for _ in range(10)] == [0.0] * 10
-    assert bucket.take() == pytest.approx(0.5)
-    sleeper.now = 1000
-    assert [bucket.take() for _ in range(10)] == [0.0] * 10
-    assert bucket.take() > 0
-
-
-def test_bucket_is_exact_under_threads() -> None:
-    bucket = TokenBucket(100, 1e9)
+    window = Window(10, 5, sleeper.clock)
     taken: list[float] = []
-    threads = [threading.Thread(target=lambda: taken.extend(bucket.take() for _ in range(25))) for _ in range(8)]
+    while sleeper.now < 60:
+        if wait_s := window.take():
+            sleeper.sleep(wait_s)
+        else:
+            taken.append(sleeper.now)
+            sleeper.sleep(0.1)
+    assert max(sum(start <= at < start + 5 for at in taken) for start in taken) == 10
+    assert len(taken) == 120  # and all of it is used
+
+
+def test_window_says_when_there_is_room_for_all_that_is_asked() -> None:
+    sleeper = Sleeper()
+    window = Window(10, 60, sleeper.clock)
+    assert window.take(4) == 0
+    sleeper.now = 20
+    assert window.take(5) == 0
+    assert window.take(3) == pytest.approx(40)  # when the first four are free again
+    assert window.take(3, keep=3) == pytest.approx(60)
+    assert window.take(1) == 0
+
+
+def test_window_is_exact_under_threads() -> None:
+    window = Window(100, 1e9)
+    taken: list[float] = []
+    threads = [threading.Thread(target=lambda: taken.extend(window.take() for _ in range(25))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert taken.count(0.0) == 100
+
+
+def test_repeating_after_a_429_counts_too(server: Server) -> None:
+    sleeper = Sleeper()
+    server.answer = lambda handler: reply(handler, 429, b"{}", Retry_After="1")
+    with pytest.raises(PlatformUnavailable):
+        http_to(server.url, sleeper, {"default": (1, 2)}).request("GET", "/")
+    assert (len(server.seen), sleeper.naps) == (2, [1.0, 1.0])
 
 
 def test_link_is_streamed_without_our_key(server: Server) -> None:

@@ -159,3 +159,22 @@ def test_all_orders_and_repetitions_of_reading_call_receivers_the_same_times(pos
             for pk in order * 2:
                 interpret_webhook_event(str(pk))
             assert sorted(seen) == ["a", "b", "c"]
+
+
+def test_a_delivery_is_found_by_each_row_that_it_touched_last(post, the_event):
+    touched = [("meetings.Meeting", "m1"), ("rooms.Room", "7")]
+
+    def receiver(sender, *, event, **_):
+        return touched
+
+    post("daily", JOINED["daily"])
+    with receiving(receiver):
+        event = read(the_event())
+        assert list(event.touched_rows.order_by("pk").values_list("label", "key", "received_at")) == [
+            ("meetings.Meeting", "m1", event.received_at),
+            ("rooms.Room", "7", event.received_at),
+        ]
+        touched.pop()
+        event.run_again()
+        event = read(event)
+    assert list(event.touched_rows.values_list("label", "key")) == [("meetings.Meeting", "m1")]

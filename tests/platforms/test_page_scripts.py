@@ -218,7 +218,10 @@ def test_whereby_events_in_our_words(browser: Any) -> None:
     assert emit(page, "participantupdate", {"count": 2}) == [["count", 2]]
     assert emit(page, "recording_status_change", {"status": "starting"}) == []
     assert emit(page, "recording_status_change", {"status": "started"}) == [["recording", True]]
+    assert emit(page, "recording_status_change", {"status": "error"}) == []  # of an order too many
     assert emit(page, "recording_status_change", {"status": "stopped"}) == [["recording", False]]
+    failed = emit(page, "recording_status_change", {"status": "error"})
+    assert [said[:2] for said in failed] == [["problem", "recording"], ["recording", False]]
     assert [said[:2] for said in emit(page, "deny_device_permission", {"denied": True})] == [["problem", "camera"]]
     assert [said[:2] for said in emit(page, "connection_status_change", {"status": "unstable"})] == [
         ["problem", "connection"]

@@ -1,6 +1,7 @@
 """``runall``: who is played by the sandbox, what is said when it cannot start, and that nothing is left behind."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -77,6 +78,13 @@ def test_the_port_of_the_sandbox_too(development):
             call_command("runall")
 
 
+def test_web_and_sandbox_cannot_share_a_port(development):
+    (development.PORT,) = free_ports(1)
+    development.SANDBOX_PORT = development.PORT
+    with pytest.raises(CommandError, match="PORT and SANDBOX_PORT are both"):
+        call_command("runall")
+
+
 def test_two_cannot_share_a_folder(development):
     with runall.only_one_here(), pytest.raises(CommandError, match="already runs from here"):
         call_command("runall")
@@ -85,18 +93,15 @@ def test_two_cannot_share_a_folder(development):
 # -- all of it -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.crash
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_it_serves_and_leaves_nothing_behind(tmp_path, number):
-    ports = free_ports(3)
-    web, sandbox, broker = ports
-    log = tmp_path / "log"
+@contextmanager
+def running(folder: Path, web: int, sandbox: int, broker: int) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """``runall`` in a folder, as soon as it says that it runs; its log."""
+    log = folder / "log"
     environ = {
         "PATH": os.environ["PATH"],
         "DEBUG": "true",
         "ENV_FILE": os.devnull,
-        "VAR_DIR": str(tmp_path / "var"),
+        "VAR_DIR": str(folder / "var"),
         "PORT": str(web),
         "SANDBOX_PORT": str(sandbox),
         "EMBEDDED_BROKER_PORT": str(broker),
@@ -113,17 +118,49 @@ def test_it_serves_and_leaves_nothing_behind(tmp_path, number):
         )
     try:
         until(lambda: "Ctrl-C stops everything" in log.read_text(), 200, "it runs", log.read_text, process.poll)
+        yield process, log
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_it_serves_and_leaves_nothing_behind(tmp_path, number):
+    ports = free_ports(3)
+    with running(tmp_path, *ports) as (process, log):
         assert all(map(listens, ports))
-        assert f"http://localhost:{web}/admin/" in log.read_text()
+        assert f"http://localhost:{ports[0]}/admin/" in log.read_text()
         assert "staff, password a password of this test" in log.read_text()
         started = time.monotonic()
         process.send_signal(number)
         process.wait(30)
         until(lambda: not any(map(listens, ports)) and not of_folder(tmp_path), 20, "nothing is left", log.read_text)
         assert time.monotonic() - started < 25
-    finally:
-        if process.poll() is None:
-            process.kill()
+
+
+def neighbours() -> tuple[int, int]:
+    """Two free ports, the first of them one above the second."""
+    while True:
+        (port,) = free_ports(1)
+        if not listens(port + 1):
+            return port + 1, port
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(300)
+def test_it_starts_again_on_other_ports(tmp_path):
+    """What the sandbox keeps points at the old ones; and the port after its own, usually the buckets', is taken."""
+    (broker,) = free_ports(1)
+    for _ in range(2):
+        web, sandbox = neighbours()
+        with running(tmp_path, web, sandbox, broker) as (process, log):
+            told = re.compile(rf"webhook \| .*http://localhost:{web}/v1/webhooks/daily\b")
+            until(lambda: told.search(log.read_text()), 100, "events come here", log.read_text, process.poll)  # noqa: B023
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0, log.read_text()
 
 
 def of_folder(folder: Path) -> list[str]:

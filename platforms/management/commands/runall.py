@@ -50,6 +50,8 @@ class Command(BaseCommand):
             port_is_free(settings.PORT, "PORT")
             sandboxed = platforms_without_account(settings.OPERATOR_ENVIRON)
             if sandboxed:
+                if settings.SANDBOX_PORT == settings.PORT:
+                    raise CommandError(f"PORT and SANDBOX_PORT are both {settings.PORT}; choose another for one.")
                 port_is_free(settings.SANDBOX_PORT, "SANDBOX_PORT")
             try:
                 with Group(out=sys.stdout, die_with_parent=die_with_parent) as group:
@@ -82,11 +84,12 @@ class Command(BaseCommand):
             # a job that is still running after 5 s is taken up again at the next start
             worker += ["--worker-shutdown-timeout", "5000"]
             group.start(name, [*MANAGE, *worker], environ, own_group=True, again=True)
-        group.start("sweeper", [*MANAGE, "sweep", "--loop", "--skip-checks"], environ, again=True)
 
         wait_until(group, lambda: web_answers(settings.PORT), "the web server")
         self.say_where(sandboxed)
         register_webhooks(group, environ, sandboxed)
+        # last: its first look at a platform without a webhook would stop moves there until the next one
+        group.start("sweeper", [*MANAGE, "sweep", "--loop", "--skip-checks"], environ, again=True)
         group.watch()
 
     def say_where(self, sandboxed: list[str]) -> None:
@@ -106,7 +109,7 @@ class Command(BaseCommand):
 
 def platforms_without_account(environ: Mapping[str, str]) -> list[str]:
     """Slugs that the sandbox has to play: in development, those whose first required variable (the key) is not set."""
-    if not settings.DEBUG or environ.get("USE_SANDBOX", "true").lower() in ("0", "false", "no", "off"):
+    if not settings.DEBUG or environ.get("USE_SANDBOX", "true").lower() in ("0", "false", "no", "n", "off"):
         return []
     return [slug for slug, adapter in registry.adapter_classes().items() if not environ.get(adapter.required[0])]
 
@@ -139,16 +142,17 @@ def start_sandbox(group: Group, environ: dict[str, str], sandboxed: list[str]) -
     command += ["--state", str(settings.VAR_DIR / "sandbox")]
     command += ["--env-file", str(env_file)]
     command += ["--public-url", settings.PUBLIC_URL]
-    command += ["--die-with-parent", "--platforms", ",".join(sandboxed)]
+    command += ["--die-with-parent", "--platforms", ",".join(sandboxed), "--leave-port", str(settings.PORT)]
     group.start("sandbox", command, environ, service=True, again=True)
     wait_until(group, lambda: env_file.exists() and listens(settings.SANDBOX_PORT), "the sandbox")
 
 
 def register_webhooks(group: Group, environ: dict[str, str], sandboxed: list[str]) -> None:
-    """Only ever with the sandbox: at a real account it is the operator who decides where events go."""
+    """Only ever with the sandbox, which has no other user: ours was elsewhere if the ports were others last time. At a
+    real account it is the operator who decides where events go."""
     for slug in sandboxed:
         if registry.adapter_classes()[slug].capabilities.webhook_api:
-            code = group.finish("webhook", [*MANAGE, f"sync_{slug}_webhook"], environ)
+            code = group.finish("webhook", [*MANAGE, f"sync_{slug}_webhook", "--take-over"], environ)
             if code:
                 raise Stopped(f"The sandbox did not take the webhook of {slug}.", code=code)
 

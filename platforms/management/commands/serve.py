@@ -6,11 +6,12 @@ slow with headers or body (up to ``CONNECTIONS``) therefore hold up nobody, and 
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
+
+from platforms.calls import writer
 
 #: open connections; the next one waits in the kernel's queue
 CONNECTIONS = 2000
@@ -28,13 +29,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--listen", default="", help="address:port, default 127.0.0.1 and PORT; * for every address"
         )
-        parser.add_argument("--threads", type=int, default=int(os.environ.get("WEB_THREADS", "16")))
+        parser.add_argument("--threads", type=int, default=settings.WEB_THREADS)
 
     def handle(self, *, listen: str, threads: int, **options: Any) -> None:
         import waitress
 
         from reflector_project.wsgi import application
 
+        writer.start()
         waitress.serve(application, listen=listen or f"127.0.0.1:{settings.PORT}", **server_options(threads))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from platforms.calls import writer
 from platforms.sweeper import Sweeper
 
 
@@ -25,6 +26,7 @@ class Command(BaseCommand):
             stop = threading.Event()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: stop.set())
+            writer.start()
             sweeper.loop(stop)
             return
         failed = sweeper.once(every_job=all)

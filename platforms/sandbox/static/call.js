@@ -23,6 +23,9 @@ function claims(token) {
   }
 }
 
+// Recordings that the sandbox makes; one on a host's own computer is only shown.
+const collected = ({ recordings }) => recordings.filter(({ type }) => type !== "local").map(({ id }) => id);
+
 class Call {
   constructor() {
     this.query = new URLSearchParams(location.search);
@@ -93,7 +96,7 @@ class Call {
     this.microphone.stream = this.stream;
     this.apply();
     this.host.devices(problem);
-    if (this.last) this.microphone.follow(this.last.recordings.map((recording) => recording.id));
+    if (this.last) this.microphone.follow(collected(this.last));
     this.show();
   }
 
@@ -159,7 +162,7 @@ class Call {
       if (said.me.owner && document.body.dataset.prompt === "true" && !said.recordings.length) $("prompt").hidden = false;
       this.openDevices();
     } else this.host.update(said);
-    this.microphone.follow(said.recordings.map((recording) => recording.id));
+    this.microphone.follow(collected(said));
   }
 
   // Put out, refused, or the room is gone.

@@ -20,6 +20,7 @@ from platforms.base import (
     ProviderTrack,
 )
 from platforms.daily.adapter import ADAPTER, DailyAdapter, room_name
+from platforms.events import ParticipantJoined, ParticipantLeft
 from tests.accounts_for_platforms import BOTH
 from tests.platforms.contract import KEY, NOW, options, person
 from tests.platforms.daily.test_contract import API, NAME, ROOM
@@ -51,6 +52,8 @@ def sent(index: int = 0) -> dict[str, Any]:
         ("DAILY_SUBDOMAIN", "https://reflector.daily.co", False),
         ("DAILY_ROOM_URL_PATTERN", "https://reflector.daily.co/", False),
         ("DAILY_ROOM_URL_PATTERN", "daily.co/{room_name}", False),
+        ("DAILY_ROOM_URL_PATTERN", "https://{domain}.daily.co/{room_name}", False),
+        ("DAILY_API_KEY", "key with spaces", False),
         ("AWS_DAILY_ROLE_ARN", "role/daily", True),
         ("AWS_DAILY_S3_BUCKET", "s3://daily-bucket", True),
         ("AWS_DAILY_ROLE_ARN", "", True),
@@ -177,6 +180,25 @@ def test_options_reach_daily() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("de-AT", "de"),
+        ("pt-BR", "pt-BR"),
+        ("pt-PT", "pt"),
+        ("ja-JP", "jp"),
+        ("nb-NO", "no"),
+        ("NB", "no"),
+        ("xx", None),
+    ],
+)
+@responses.activate
+def test_languages_are_spelt_as_daily_spells_them(ours: str, theirs: str | None) -> None:
+    responses.post(f"{API}/rooms", json=ROOM)
+    adapter().create_room(options(language=ours))
+    assert sent()["properties"].get("lang") == theirs
+
+
 @responses.activate
 def test_without_a_bucket_daily_keeps_the_recording() -> None:
     responses.post(f"{API}/rooms", json=ROOM)
@@ -297,6 +319,62 @@ def test_presence_of_unknown_shape_says_nothing() -> None:
     responses.get(f"{API}/presence", json=[])
     with pytest.raises(PlatformUnavailable):
         adapter().presence(["one"])
+
+
+# -- who was there ---------------------------------------------------------------------------------------------------
+
+
+def came(session_id: str, **more: Any) -> ParticipantJoined:
+    at = datetime.fromtimestamp(1760988935, tz=UTC)
+    fields: dict[str, Any] = {"occurred_at": at, "user_id": "u", "name": "Zoë", **more}
+    return ParticipantJoined(platform="daily", room_name=NAME, session_id=session_id, **fields)
+
+
+def went(session_id: str, seconds: float) -> ParticipantLeft:
+    at = datetime.fromtimestamp(1760988935, tz=UTC)
+    return ParticipantLeft(
+        platform="daily",
+        room_name=NAME,
+        session_id=session_id,
+        occurred_at=at + timedelta(seconds=seconds),
+        joined_at=at,
+        user_id="u",
+        name="Zoë",
+    )
+
+
+@responses.activate
+def test_past_stays_are_told_like_webhooks_tell_them() -> None:
+    zoe = {"user_id": "u", "user_name": "Zoë", "participant_id": "s1", "join_time": 1760988935, "duration": 60}
+    people = [
+        zoe,
+        zoe | {"participant_id": "s2", "user_id": None, "user_name": None, "duration": None},
+        zoe | {"participant_id": None},
+        zoe | {"participant_id": "s3", "join_time": "soon"},
+        None,
+        "odd",
+    ]
+    rows = [{"id": "m1", "participants": people}, {"id": "m2", "participants": None}, "odd"]
+    running = {"id": "m3", "ongoing": True, "participants": [zoe | {"participant_id": "s4"}]}
+    asked = responses.get(
+        f"{API}/meetings",
+        match=[matchers.query_param_matcher({"room": NAME, "limit": "100"})],
+        json={"total_count": 4, "data": [*rows, running]},
+    )
+    told = list(adapter().past_stays(HERE))
+    assert told == [came("s1"), went("s1", 60), came("s2", user_id="", name=""), came("s4")]
+    assert asked.call_count == 1
+
+
+@responses.activate
+def test_past_stays_are_read_page_by_page() -> None:
+    rows: list[dict[str, Any]] = [{"id": f"m{number}", "participants": []} for number in range(100)]
+    last = {"participant_id": "s", "user_id": "u", "user_name": "Zoë", "join_time": 1760988935, "duration": 1}
+    first = matchers.query_param_matcher({"room": NAME, "limit": "100"})
+    second = matchers.query_param_matcher({"room": NAME, "limit": "100", "starting_after": "m99"})
+    responses.get(f"{API}/meetings", match=[first], json={"data": rows})
+    responses.get(f"{API}/meetings", match=[second], json={"data": [{"id": "m100", "participants": [last]}]})
+    assert list(adapter().past_stays(HERE)) == [came("s"), went("s", 1)]
 
 
 # -- recording control -----------------------------------------------------------------------------------------------
@@ -524,8 +602,50 @@ def test_diagnose_finds_a_failed_webhook() -> None:
     responses.get(f"{API}/webhooks", json=[{"uuid": "w", "url": url, "state": "FAILED", "retryType": "exponential"}])
     built = adapter(AWS_DAILY_S3_BUCKET="", AWS_DAILY_ROLE_ARN="")
     findings = list(built.diagnose(webhook_url=url))
-    assert [(finding.ok, finding.fix) for finding in findings] == [(True, ""), (False, "manage.py sync_daily_webhook")]
-    assert "state" in findings[1].what
+    assert {finding.key: finding.ok for finding in findings} == {
+        "credentials": True,
+        "webhook.registered": True,
+        "webhook.active": False,
+        "webhook.retries": True,
+        "webhook.events": False,
+        "webhook.secret": True,
+        "clock": True,
+        "bucket.readable": True,
+    }
+    active = next(finding for finding in findings if finding.key == "webhook.active")
+    assert (active.fix, active.evidence["state"]) == ("manage.py sync_daily_webhook", "FAILED")
+    assert "state" in active.what
+
+
+@responses.activate
+def test_diagnose_compares_what_daily_signs_with() -> None:
+    url = "https://rooms.example.org/v1/webhooks/daily"
+    responses.get(f"{API}/", json={})
+    built = adapter(AWS_DAILY_S3_BUCKET="", AWS_DAILY_ROLE_ARN="")
+    for signs_with, expected in (
+        ("b3RoZXI=", (False, True)),
+        (built.webhook_secrets[-1], (True, True)),
+        ("", (True, False)),
+    ):
+        responses.upsert(responses.GET, f"{API}/webhooks", json=[{"uuid": "w", "url": url, "hmac": signs_with}])
+        secret = next(each for each in built.diagnose(webhook_url=url) if each.key == "webhook.secret")
+        assert (secret.ok, secret.proven) == expected
+        assert signs_with not in secret.what or not signs_with
+
+
+@responses.activate
+def test_webhook_at_an_older_address_of_ours_is_ours() -> None:
+    built = adapter(AWS_DAILY_S3_BUCKET="", AWS_DAILY_ROLE_ARN="")
+    url = "https://rooms.example.org/v1/webhooks/daily"
+    for address, is_ours in (
+        ("https://rooms.example.org/v1/daily", True),
+        ("https://other.example.org/v1/daily", False),
+    ):
+        responses.upsert(
+            responses.GET, f"{API}/webhooks", json=[{"uuid": "w", "url": address, "state": "ACTIVE", "failedCount": 2}]
+        )
+        state = built.webhook_state(webhook_url=url)
+        assert (state.points_at, state.is_ours, state.is_active, state.failed_count) == (address, is_ours, True, 2)
 
 
 @responses.activate

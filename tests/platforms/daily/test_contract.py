@@ -5,7 +5,7 @@ from typing import Any
 
 import responses
 
-from platforms.base import ProviderRoom
+from platforms.base import ProviderRoom, RecordingFormat
 from platforms.daily.adapter import DailyAdapter
 from platforms.events import (
     Event,
@@ -128,6 +128,14 @@ EXPECTED: dict[str, Event] = {
 class TestDaily(AdapterContract):
     adapter_class = DailyAdapter
     expected = EXPECTED
+    formats = {
+        RecordingFormat.MP4: ("daily-recording.ready-to-download.cloud.composed.json", {}),
+        RecordingFormat.SOUND: (
+            "daily-recording.ready-to-download.cloud.composed.json",
+            {'"type": "cloud"': '"type": "cloud-audio-only"'},
+        ),
+        RecordingFormat.TRACKS: ("daily-recording.ready-to-download.raw-tracks.composed.json", {}),
+    }
     create_url = f"{API}/rooms"
 
     def create_answer(self) -> dict[str, Any]:

@@ -75,6 +75,7 @@ def test_second_time_changes_nothing() -> None:
         {"retryType": "circuit-breaker"},
         {"eventTypes": EVENT_TYPES[1:]},
         {"hmac": "b2xk"},
+        {"hmac": None},
         {"url": f"{URL}/"},
         {"url": "https://rooms.example.org/v1/daily/webhook"},
     ],
@@ -119,6 +120,14 @@ def test_failures_are_one_sentence_with_an_exit_code(settings: Any) -> None:
     responses.post(f"{API}/webhooks", status=400, json={"error": "invalid-request-error", "info": "non-200 status"})
     code, words = refused()
     assert (code, "reachable" in words) == (1, True)
+
+
+@responses.activate
+def test_account_without_a_card_is_told_so() -> None:
+    responses.get(f"{API}/webhooks", json=[])
+    responses.post(f"{API}/webhooks", status=400, json={"error": "invalid-plan-type"})
+    code, words = refused()
+    assert (code, "payment method" in words, "reachable" in words) == (1, True, False)
 
 
 def test_needs_https_and_an_account(settings: Any) -> None:

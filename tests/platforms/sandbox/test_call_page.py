@@ -221,6 +221,29 @@ def test_record_button_is_hidden_where_the_page_around_has_its_own(sandbox: Proc
         expect(page.locator("#record")).to_be_visible(visible=shown)
 
 
+def test_recording_on_a_hosts_own_computer_is_shown_and_leaves_nothing(sandbox: Process, browser: Browser) -> None:
+    daily = daily_room(sandbox, "own")
+    asked = {"endDate": "2099-01-01T00:00:00Z", "fields": ["hostRoomUrl"], "recording": {"type": "local"}}
+    whereby = sandbox.api("POST", "whereby", "/meetings", asked)
+    mine = token(sandbox, "own", user_name="Ann", is_owner=True, enable_recording="local")
+    other = token(sandbox, "own", user_name="Ben")
+    for host, guest in (
+        (f"{daily['url']}?{urlencode({'t': mine})}", f"{daily['url']}?{urlencode({'t': other})}"),
+        (whereby["hostRoomUrl"], whereby["roomUrl"]),
+    ):
+        ann, ben = browser.new_page(), browser.new_page()
+        ann.goto(host)
+        ben.goto(guest)
+        ann.get_by_role("button", name="Start recording").click()
+        for page in (ann, ben):
+            expect(page.locator("#recording")).to_be_visible()
+        ann.get_by_role("button", name="Stop recording").click()
+        for page in (ann, ben):
+            expect(page.locator("#recording")).to_be_hidden()
+    made = [recording["room_name"] for recording in sandbox.control("GET", "recordings")]
+    assert not {"own", whereby["roomName"]} & set(made)
+
+
 def test_page_without_a_microphone_is_in_the_call_and_vanishes_when_closed(
     sandbox: Process, playwright: Playwright, chromium: str
 ) -> None:
@@ -273,7 +296,7 @@ def test_whereby_element_joins_knocks_records_and_ends(sandbox: Process, site: s
     page.evaluate("call.endMeeting()")
     other.wait_for_function("events.some((event) => event.name === 'leave')")
     people = sandbox.control("GET", "people", platform="whereby")
-    assert {person["external_id"]: person["state"] for person in people if person["role"] != "recorder"} == {
+    assert {person["external_id"]: person["state"] for person in people if person.get("external_id")} == {
         "u-1": "left",
         "u-2": "left",
     }

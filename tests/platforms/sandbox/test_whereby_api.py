@@ -83,6 +83,15 @@ def test_over_the_limit_says_when(whereby: Whereby) -> None:
     assert answer.get_json()["data"]["msLeft"] == 60000
 
 
+def test_points_are_those_of_the_operation(whereby: Whereby) -> None:
+    whereby.control("POST", "faults/whereby", {"rate_limits": True})
+    name = whereby.room()["roomName"]  # 3 points
+    for _ in range(19):  # 95
+        whereby("GET", "/insights/room-sessions", roomName=name)
+    assert whereby.status == 200
+    assert [whereby("GET", "/meetings") and whereby.status for _ in range(3)] == [200, 200, 429]
+
+
 def test_insights_tell_sessions_and_people(whereby: Whereby) -> None:
     room = whereby.room()["roomName"]
     whereby.join(room, user_id="u-1")

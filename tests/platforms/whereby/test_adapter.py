@@ -18,7 +18,7 @@ from platforms.base import (
     ProviderRoom,
     RoomPresence,
 )
-from platforms.events import ParticipantJoined, RecordingFailed, RecordingReady
+from platforms.events import ParticipantJoined, RecordingFailed, RecordingReady, SessionEnded, SessionStarted
 from platforms.whereby.adapter import WherebyAdapter, display_name, room_name_prefix
 from tests.accounts_for_platforms import BOTH
 from tests.platforms.contract import KEY, NOW, PAYLOADS, options, person
@@ -248,6 +248,24 @@ def test_embed_attributes_and_plain_frame_say_the_same() -> None:
     assert query == entry.page["attributes"]
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("de-AT", "de"),
+        ("pt-BR", "pt"),
+        ("ja-JP", "jp"),
+        ("nn-NO", "nb"),
+        ("zh-TW", "zh-hant"),
+        ("zh-Hant", "zh-hant"),
+        ("zh", None),
+        ("xx", None),
+    ],
+)
+def test_languages_are_spelt_as_whereby_spells_them(ours: str, theirs: str | None) -> None:
+    assert adapter().entry(HERE, person(language=ours)).page["attributes"].get("lang") == theirs
+    assert adapter().speaks(ours) is (theirs is not None)
+
+
 def test_display_name_keeps_wherebys_rules() -> None:
     assert display_name("Zoë $!<>:; Ångström" + "x" * 200) == ("Zoë Ångström" + "x" * 200)[:100]
 
@@ -429,6 +447,12 @@ def test_room_of_a_recording_is_taken_from_the_event_first() -> None:
     assert (event.room_name, event.started_at) == ("named", NOW + timedelta(seconds=5))
 
 
+@pytest.mark.parametrize(("kind", "event_class"), [("started", SessionStarted), ("ended", SessionEnded)])
+def test_session_needs_no_id(kind: str, event_class: type[SessionStarted | SessionEnded]) -> None:
+    event = only_event(f"room.session.{kind}", meetingId="134", roomName=f"/{NAME}", roomSessionId=None)
+    assert event == event_class(platform="whereby", occurred_at=NOW, room_name=NAME, provider_session_id="")
+
+
 def test_recording_that_failed_is_told() -> None:
     event = only_event("recording.finished", recordingId="a", status="failed")
     assert isinstance(event, RecordingFailed)
@@ -441,7 +465,12 @@ def test_recording_that_failed_is_told() -> None:
 def test_diagnose_says_what_cannot_be_asked() -> None:
     responses.get(f"{API}/meetings", json={"results": [], "cursor": None})
     findings = list(adapter(**NO_BUCKET).diagnose(webhook_url="https://rooms.example.org/v1/webhooks/whereby"))
-    assert [finding.ok for finding in findings] == [True, True]
+    assert {finding.key: (finding.ok, finding.proven, finding.applies) for finding in findings} == {
+        "credentials": (True, True, True),
+        "webhook.registered": (True, False, True),
+        "clock": (True, False, True),
+        "bucket.readable": (True, True, False),
+    }
     assert "https://rooms.example.org/v1/webhooks/whereby" in findings[1].what
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import responses
 
-from platforms.base import ProviderRoom
+from platforms.base import ProviderRoom, RecordingFormat
 from platforms.events import (
     Event,
     Noted,
@@ -87,6 +87,10 @@ EXPECTED: dict[str, Event] = {
 class TestWhereby(AdapterContract):
     adapter_class = WherebyAdapter
     expected = EXPECTED
+    formats = {
+        RecordingFormat.MP4: ("whereby-recording.finished.json", {}),
+        RecordingFormat.MKV: ("whereby-recording.finished.json", {".mp4": ".mkv"}),
+    }
     create_url = f"{API}/meetings"
 
     def create_answer(self) -> dict[str, Any]:

@@ -43,8 +43,13 @@ class Command(BaseCommand):
                 take_over=options["take_over"],
             )
         except PlatformRefused as refused:
-            hint = " Daily verifies the address first: is it reachable?" if refused.status == 400 else ""
-            raise CommandError(f"{refused}{hint}", returncode=REFUSED) from refused
+            raise CommandError(f"{refused}{_hint(refused)}", returncode=REFUSED) from refused
         except PlatformUnavailable as unavailable:
             raise CommandError(f"{unavailable}; try again.", returncode=TRY_LATER) from unavailable
         self.stdout.write(done)
+
+
+def _hint(refused: PlatformRefused) -> str:
+    if refused.code == "invalid-plan-type":
+        return ". Daily gives webhooks only to accounts with a payment method."
+    return ". Daily verifies the address first: is it reachable?" if refused.status == 400 else ""

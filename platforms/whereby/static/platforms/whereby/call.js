@@ -14,6 +14,7 @@ export async function startCall({ container, page, title, on }) {
   let inside = false;
   let knocked = false;
   let over = false;
+  let recording = false;
 
   const finish = (reason) => {
     if (over) return;
@@ -45,8 +46,13 @@ export async function startCall({ container, page, title, on }) {
     if (Number.isInteger(count)) on.count?.(count);
   });
   listen("recording_status_change", ({ status }) => {
-    if (status === "started" || status === "recording") on.recording?.(true);
-    else if (status === "stopped" || status === "error") on.recording?.(false);
+    // an error answers an order to start: no webhook tells of it, and what runs already goes on
+    if (status === "error" && !recording) on.problem?.("recording", "The recording could not be started.");
+    else if (status === "error") return;
+    if (["started", "recording", "stopped", "error"].includes(status)) {
+      recording = status === "started" || status === "recording";
+      on.recording?.(recording);
+    }
   });
   listen("deny_device_permission", ({ denied }) => {
     if (denied !== false) on.problem?.("camera", "The browser does not let this page use your camera or microphone.");

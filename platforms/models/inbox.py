@@ -36,9 +36,34 @@ class WebhookEvent(Work):
         constraints = [
             models.UniqueConstraint(fields=["platform", "body_sha256"], name="webhookevent_body_once"),
         ]
+        indexes = [
+            *Work.Meta.indexes,
+            models.Index(fields=["received_at", "id"], name="webhookevent_listed"),
+            models.Index(fields=["event_type"], name="webhookevent_type"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.platform} {self.event_type or 'unreadable'} {self.event_id}".strip()
+
+
+class Touched(models.Model):
+    """One row that a delivery touched, so that a row's deliveries are found without reading them all.
+
+    The same as ``WebhookEvent.touched`` says, written with it. Rows are named by label and key: this package knows none
+    of them.
+    """
+
+    event = models.ForeignKey(WebhookEvent, on_delete=models.CASCADE, related_name="touched_rows")
+    label = models.CharField(max_length=100)
+    key = models.CharField(max_length=64)
+    received_at = models.DateTimeField(help_text="The delivery's.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["event", "label", "key"], name="touched_once_per_event")]
+        indexes = [models.Index(fields=["label", "key", "-received_at", "-event"], name="touched_latest")]
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.key}"
 
 
 class Heartbeat(models.Model):
