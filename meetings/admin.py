@@ -13,9 +13,10 @@ from django.utils.safestring import SafeString
 
 from meetings import dossier
 from meetings.models import Capture, Consent, ConsentText, Meeting, Participant, ParticipantSession
+from platforms.moments import NOTHING, when
 from rooms.models import Room
 from rooms.staff.again import RunAgain
-from rooms.staff.display import NOTHING, length, page_of, person, platform_badge, when, work_badge
+from rooms.staff.display import length, page_of, person, platform_badge, work_badge
 from rooms.staff.pages import ReadOnlyAdmin, Section, Table
 
 
@@ -30,14 +31,14 @@ class MeetingAdmin(ReadOnlyAdmin):
         "id",
         "room__name",
         "room__slug",
-        "provider_room_name",
-        "provider_room_id",
+        "^provider_room_name",
+        "^provider_room_id",
         "participants__name",
         "participants__user__username",
         "participants__user__email",
-        "sessions__session_id",
-        "captures__provider_recording_id",
-        "recordings__provider_recording_id",
+        "^sessions__session_id",
+        "^captures__provider_recording_id",
+        "^recordings__provider_recording_id",
     )
     search_help_text = "Room, person, e-mail, our id, or a provider’s: room name, session, recording."
     linked = {"room__id__exact": Room}
@@ -51,7 +52,8 @@ class MeetingAdmin(ReadOnlyAdmin):
             .values("count")
         )
         counted = Coalesce(Subquery(people, output_field=IntegerField()), 0)
-        return super().get_queryset(request).annotate(people_count=counted).defer("host_url")
+        around = ("room", "ended_by", "fell_back_from__room", "fell_back_to__room")
+        return super().get_queryset(request).select_related(*around).annotate(people_count=counted).defer("host_url")
 
     @admin.display(description="opened", ordering="created_at")
     def opened(self, meeting: Meeting) -> str | SafeString:
@@ -95,6 +97,7 @@ class OfMeeting(ReadOnlyAdmin):
 
 @admin.register(Participant)
 class ParticipantAdmin(OfMeeting):
+    ordering = ("-created_at", "-pk")
     list_display = ("__str__", "the_room", "the_meeting", "on", "account", "answered", "stays", "in_all")
     list_select_related = ("meeting__room", "user")
     list_filter = ("platform", "answer", "is_host", "is_person", "came_by_page")
@@ -104,10 +107,10 @@ class ParticipantAdmin(OfMeeting):
         "name",
         "user__username",
         "user__email",
-        "provider_user_id",
-        "sessions__session_id",
+        "^provider_user_id",
+        "^sessions__session_id",
         "meeting__id",
-        "meeting__provider_room_name",
+        "^meeting__provider_room_name",
         "meeting__room__name",
         "meeting__room__slug",
     )
@@ -115,13 +118,7 @@ class ParticipantAdmin(OfMeeting):
     linked = {"meeting__id__exact": Meeting, "meeting__room__id__exact": Room}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Participant]:
-        return (
-            super()
-            .get_queryset(request)
-            .defer("receipt_token", "meeting__host_url")
-            .order_by("-created_at", "-pk")
-            .prefetch_related("sessions")
-        )
+        return super().get_queryset(request).defer("receipt_token", "meeting__host_url").prefetch_related("sessions")
 
     @admin.display(description="platform", ordering="platform")
     def on(self, participant: Participant) -> SafeString:
@@ -150,16 +147,14 @@ class ParticipantAdmin(OfMeeting):
 
 @admin.register(ParticipantSession)
 class ParticipantSessionAdmin(OfMeeting):
+    ordering = ("-joined_at", "-pk")
     list_display = ("who", "the_room", "the_meeting", "joined", "left", "how_long")
     list_display_links = ("joined",)
     list_select_related = ("participant", "meeting__room")
     list_filter = ("meeting__platform", ("left_at", admin.EmptyFieldListFilter))
     date_hierarchy = "joined_at"
-    search_fields = ("session_id", "participant__name", "meeting__provider_room_name", "meeting__room__name")
+    search_fields = ("^session_id", "participant__name", "^meeting__provider_room_name", "meeting__room__name")
     linked = {"meeting__id__exact": Meeting, "meeting__room__id__exact": Room}
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ParticipantSession]:
-        return super().get_queryset(request).order_by("-joined_at", "-pk")
 
     @admin.display(description="who", ordering="participant__name")
     def who(self, stay: ParticipantSession) -> str | SafeString:
@@ -196,6 +191,7 @@ class ParticipantSessionAdmin(OfMeeting):
 
 @admin.register(Consent)
 class ConsentAdmin(ReadOnlyAdmin):
+    ordering = ("-answered_at", "-pk")
     list_display = ("answered", "who", "the_meeting", "answer_given", "policy", "words")
     list_display_links = ("answered",)
     list_select_related = ("participant__meeting__room", "text")
@@ -203,9 +199,6 @@ class ConsentAdmin(ReadOnlyAdmin):
     date_hierarchy = "answered_at"
     search_fields = ("participant__name", "participant__meeting__room__name", "text__sha256")
     linked = {"participant__meeting__id__exact": Meeting, "text__id__exact": ConsentText}
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Consent]:
-        return super().get_queryset(request).order_by("-answered_at", "-pk")
 
     @admin.display(description="when", ordering="answered_at")
     def answered(self, consent: Consent) -> str | SafeString:
@@ -246,12 +239,13 @@ class ConsentAdmin(ReadOnlyAdmin):
 
 @admin.register(ConsentText)
 class ConsentTextAdmin(ReadOnlyAdmin):
+    ordering = ("-pk",)
     list_display = ("__str__", "language", "since", "answers")
     list_filter = ("language",)
     search_fields = ("sha256", "body")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ConsentText]:
-        return super().get_queryset(request).annotate(answer_count=Count("consent")).order_by("-pk")
+        return super().get_queryset(request).annotate(answer_count=Count("consent"))
 
     @admin.display(description="first shown", ordering="created_at")
     def since(self, text: ConsentText) -> str | SafeString:
@@ -275,21 +269,25 @@ class ConsentTextAdmin(ReadOnlyAdmin):
 
 @admin.register(Capture)
 class CaptureAdmin(RunAgain, OfMeeting):
+    ordering = ("-wanted_at", "-pk")
     list_display = ("wanted", "the_room", "the_meeting", "state_now", "order", "reason", "error")
     list_display_links = ("wanted",)
     list_select_related = ("meeting__room",)
     list_filter = ("state", "status", "meeting__platform")
     date_hierarchy = "wanted_at"
-    search_fields = ("id", "provider_recording_id", "meeting__id", "meeting__provider_room_name", "meeting__room__name")
+    search_fields = (
+        "id",
+        "^provider_recording_id",
+        "meeting__id",
+        "^meeting__provider_room_name",
+        "meeting__room__name",
+    )
     linked = {"meeting__id__exact": Meeting, "meeting__room__id__exact": Room}
     again_words = "Try again"
     actions = ("run_selected_again",)
 
     def get_urls(self) -> list[URLPattern]:
         return [self.again_url(), *super().get_urls()]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Capture]:
-        return super().get_queryset(request).order_by("-wanted_at", "-pk")
 
     @admin.display(description="asked for", ordering="wanted_at")
     def wanted(self, capture: Capture) -> str | SafeString:

@@ -9,7 +9,7 @@ class MeetingsConfig(AppConfig):
     verbose_name = "Meetings"
 
     def ready(self) -> None:
-        from meetings import receivers  # noqa: F401
+        from meetings import receivers, timeline  # noqa: F401
 
         post_migrate.connect(keep_platform_fixed, sender=self, dispatch_uid="meetings.keep_platform_fixed")
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.expressions import Combinable
 from django.utils import timezone
 
 from meetings.models import Consent, ConsentText, Meeting, Participant, ParticipantSession
@@ -93,18 +94,37 @@ def recording_allowed(meeting: Meeting, *, now: datetime | None = None) -> tuple
 
 
 def inside_or_entering(meeting: Meeting, *, now: datetime) -> QuerySet[Participant]:
-    """People inside, people whom our page is letting in right now, and those of ours who knock."""
+    """People inside, people whom our page is letting in right now, those of ours who knock, and those without a yes
+    whose call page is open."""
     knocking = meeting.waiting.open().exclude(user_id="").values("user_id")
-    gone_since = ParticipantSession.objects.filter(participant=OuterRef("pk"), left_at__gte=OuterRef("entered_at"))
     return (
         Participant.objects.filter(meeting=meeting, is_person=True)
         .filter(
             Q(sessions__joined_at__isnull=False, sessions__left_at__isnull=True)
-            | Q(entered_at__gt=now - ABOUT_TO_BE_IN) & ~Exists(gone_since)
+            | about_to_be_in(now)
+            | Q(page_seen_at__gt=now - ABOUT_TO_BE_IN)
             | Q(provider_user_id__in=knocking)
         )
         .distinct()
     )
+
+
+def about_to_be_in(now: datetime) -> Combinable:
+    """Participants whom our page let in a moment ago and who have not come and gone since.
+
+    The end of an earlier stay says nothing: when a page is loaded again, its old frame goes after it was answered.
+    """
+    stays = ParticipantSession.objects.filter(participant=OuterRef("pk"), left_at__isnull=False)
+    gone_since = stays.filter(
+        Q(joined_at__gte=OuterRef("entered_at")) | Q(last_joined_at__gte=OuterRef("entered_at")),
+    )
+    return Q(entered_at__gt=now - ABOUT_TO_BE_IN) & ~Exists(gone_since)
+
+
+def answered_other_words(participant: Participant) -> bool:
+    """Whether the words have changed since this person answered: an answer to others is no answer to these."""
+    last = participant.consents.select_related("text").last()
+    return last is not None and is_asked(participant.meeting) and last.text.body != text_for(participant.meeting)
 
 
 def record_answer(participant: Participant, answer: str, *, now: datetime) -> bool:

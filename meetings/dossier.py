@@ -10,18 +10,17 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Model, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from meetings.models import Capture, Consent, Meeting, Participant, ParticipantSession
-from platforms.models import WebhookEvent
+from platforms.models import Touched, WebhookEvent
+from platforms.moments import NOTHING, exact, when
 from rooms.models import Room
 from rooms.staff.display import (
-    NOTHING,
-    exact,
     length,
     link,
     list_at,
@@ -31,7 +30,6 @@ from rooms.staff.display import (
     platform_badge,
     size,
     status_badge,
-    when,
     work_badge,
 )
 from rooms.staff.pages import Button, Section, Table
@@ -106,27 +104,29 @@ def _lines(items: Iterable[Any]) -> SafeString | str:
 
 
 def of_meeting(meeting: Meeting) -> list[Section]:
+    people = list(meeting.participants.select_related("user").prefetch_related("sessions"))
+    recordings = list(_recordings_of(meeting))
     return [
-        _meeting(meeting),
-        _people(meeting),
+        _meeting(meeting, people),
+        _people(people),
         _waiting(meeting),
         _consents(Consent.objects.filter(participant__meeting=meeting)),
         _captures(meeting),
-        _recordings(meeting),
+        _recordings(recordings),
         _transcript(meeting),
         _moves(meeting),
-        events_section([str(meeting.pk), *_recording_ids(meeting)], meeting),
+        events_section([meeting, *recordings]),
     ]
 
 
-def _meeting(meeting: Meeting) -> Section:
+def _meeting(meeting: Meeting, people: list[Participant]) -> Section:
     ended = meeting.get_end_reason_display() + (f" ({person(meeting.ended_by)})" if meeting.ended_by else "")
     facts: list[tuple[str, Any]] = [
         ("Room", page_of(meeting.room)),
         ("Platform", platform_badge(meeting.platform)),
         ("Why there", meeting.platform_reason or NOTHING),
         ("State", meeting_badge(meeting)),
-        ("People inside now", meeting.people_inside().values("participant").distinct().count()),
+        ("People inside now", sum(_is_inside(person) for person in people)),
         ("Asked for", when(meeting.created_at)),
         ("Opened", when(meeting.opened_at)),
         ("We end it by", when(meeting.expires_at)),
@@ -145,6 +145,10 @@ def _meeting(meeting: Meeting) -> Section:
     ]
     if meeting.failure:
         facts.insert(4, ("What went wrong", meeting.failure))
+    if meeting.fell_back_from is not None:
+        facts.insert(3, ("Opened instead of", page_of(meeting.fell_back_from)))
+    if replacement := getattr(meeting, "fell_back_to", None):
+        facts.insert(4, ("Another was opened instead", page_of(replacement)))
     of_this, of_room = {"meeting__id__exact": meeting.pk}, {"room__id__exact": meeting.room_id}
     return Section(
         title="The meeting",
@@ -159,9 +163,14 @@ def _meeting(meeting: Meeting) -> Section:
     )
 
 
-def _people(meeting: Meeting) -> Section:
+def _is_inside(participant: Participant) -> bool:
+    stays = participant.sessions.all()
+    return participant.is_person and any(stay.joined_at is not None and stay.left_at is None for stay in stays)
+
+
+def _people(people: list[Participant]) -> Section:
     rows = []
-    for participant in meeting.participants.select_related("user").prefetch_related("sessions"):
+    for participant in people:
         stays = list(participant.sessions.all())
         rows.append(
             [
@@ -223,13 +232,13 @@ def _captures(meeting: Meeting) -> Section:
     )
 
 
-def _recording_ids(meeting: Any) -> list[str]:
-    return [str(pk) for pk in meeting.recordings.values_list("pk", flat=True)]
+def _recordings_of(meeting: Any) -> Any:
+    return meeting.recordings.select_related("transcript").order_by("started_at", "found_at")
 
 
-def _recordings(meeting: Any) -> Section:
+def _recordings(recordings: list[Any]) -> Section:
     rows = []
-    for recording in meeting.recordings.select_related("transcript").order_by("started_at", "found_at"):
+    for recording in recordings:
         transcript = getattr(recording, "transcript", None)
         rows.append(
             [
@@ -270,8 +279,8 @@ def _moves(meeting: Meeting) -> Section:
     """The room's moves around this meeting: why it is where it is, and what came after."""
     until = (meeting.ended_at or timezone.now()) + AROUND
     moves = meeting.room.moves.select_related("actor")
-    shown = list(moves.filter(moved_at__gt=meeting.created_at, moved_at__lte=until))
-    shown += list(moves.filter(moved_at__lte=meeting.created_at)[:1])
+    before = moves.filter(moved_at__lte=meeting.created_at).values("pk")[:1]
+    around = Q(moved_at__gt=meeting.created_at, moved_at__lte=until)
     rows = [
         [
             page_of(move, when(move.moved_at)),
@@ -281,7 +290,7 @@ def _moves(meeting: Meeting) -> Section:
             person(move.actor) if move.actor else move.get_source_display(),
             move.reason,
         ]
-        for move in shown
+        for move in moves.filter(around | Q(pk=Subquery(before)))
     ]
     headers = ["When", "That is", "From", "To", "Who", "Why"]
     return Section(title="Moves around it", table=Table(headers=headers, rows=rows, empty="The room was not moved."))
@@ -291,15 +300,13 @@ def _during(meeting: Meeting, moment: Any) -> str:
     return "after it ended" if meeting.ended_at and moment > meeting.ended_at else "while it was live"
 
 
-def events_section(pks: list[str], meeting: Meeting) -> Section:
-    """Webhook events that touched one of these rows. Looked for since the meeting opened, on its platform."""
-    touching = Q()
-    for pk in pks:
-        touching |= Q(touched__icontains=pk)
+def events_section(rows_touched: Iterable[Model]) -> Section:
+    """Webhook events that touched one of these rows."""
+    touched = Q(pk__in=[])
+    for row in rows_touched:
+        touched |= Q(label=row._meta.label, key=str(row.pk))
     events = (
-        WebhookEvent.objects.filter(
-            touching, platform=meeting.platform, received_at__gte=meeting.created_at - timedelta(hours=1)
-        )
+        WebhookEvent.objects.filter(pk__in=Touched.objects.filter(touched).values("event"))
         .defer("body", "headers")
         .order_by("-received_at")
     )
@@ -355,7 +362,7 @@ def of_participant(participant: Participant) -> list[Section]:
         Section(title="Who", facts=facts),
         Section(title="Stays", table=table),
         _consents(participant.consents.all()),
-        events_section([str(participant.pk), *(f'"{stay.pk}"' for stay in stays)], meeting),
+        events_section([participant, *stays]),
     ]
 
 
@@ -385,5 +392,5 @@ def of_capture(capture: Capture, *, may_act: bool) -> list[Section]:
     again = Button(url=reverse("admin:meetings_capture_again", args=[capture.pk]), text="Try again")
     return [
         Section(title="The order to record", facts=facts, buttons=[again] if may_act and stuck else []),
-        events_section([str(capture.pk)], capture.meeting),
+        events_section([capture]),
     ]

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from meetings import capture
+from meetings import beacons, capture
 from meetings.consent import ABOUT_TO_BE_IN, Answer, ConsentNeeded, Policy, is_asked, record_answer
 from meetings.models import Meeting, Participant, ParticipantSession
 from meetings.signals import consent_withdrawn
@@ -18,7 +18,7 @@ from platforms import registry
 from platforms.base import Entry, Person
 from rooms.models import Room
 
-__all__ = ["ConsentNeeded", "MeetingOver", "MustWait", "enter", "entry_for", "still_here"]
+__all__ = ["ConsentNeeded", "MeetingOver", "MustWait", "enter", "entry_for", "page_is_gone", "still_here"]
 
 
 class MeetingOver(Exception):
@@ -36,9 +36,12 @@ def enter(
     name: str,
     answer: str,
     participant_id: uuid.UUID | str | None = None,
+    pressed_at: datetime | None = None,
     now: datetime | None = None,
 ) -> Participant:
     """The person's row in this meeting, made or found again by account or by our signed cookie.
+
+    ``pressed_at`` is when they pressed *Join*, where that was before ``now``: the meeting had to be opened first.
 
     ``answer`` is one of ``Participant.Answer``; it counts only where the meeting asks. A refusal stops a running
     recording at once. Raises ``ConsentNeeded`` and ``MeetingOver``.
@@ -58,6 +61,7 @@ def enter(
         participant.came_by_page = True
         participant.entered_at = now
         participant.save()
+        beacons.note_pressed(participant, at=pressed_at or now)
         taken_back = record_answer(participant, answer, now=now)
         capture.reconcile(meeting, now=now)
         participant.held_until_stopped = _is_held(participant)
@@ -106,16 +110,37 @@ def entry_for(*, participant: Participant, now: datetime | None = None) -> Entry
 
 
 def still_here(*, participant: Participant, now: datetime | None = None) -> None:
-    """The page of their call is open. Where the provider cannot be asked who is inside, and none of its events has told
-    of this person, they go on counting as about to be in: without their yes no recording starts, and the meeting is
-    not taken for unused."""
+    """The page of their call is open. Without their yes no recording starts until it is gone: a frame that is slow, or
+    that lost its connection, gets in by itself at any time.
+
+    Where the provider cannot be asked who is inside, and none of its events has told of this person, they go on
+    counting as about to be in, and the meeting is not taken for unused.
+    """
     now = now or timezone.now()
-    if registry.get(participant.platform).capabilities.presence or participant.held_until_stopped:
+    if participant.held_until_stopped:
         return
-    untold = ~Exists(ParticipantSession.objects.filter(participant=OuterRef("pk")))
-    Participant.objects.filter(untold, pk=participant.pk, entered_at__lt=now - ABOUT_TO_BE_IN / 3).update(
-        entered_at=now
-    )
+    before = now - ABOUT_TO_BE_IN / 3
+    me, seen_at = Participant.objects.filter(pk=participant.pk), participant.page_seen_at
+    if _may_not_be_recorded(participant) and (seen_at is None or seen_at < before):
+        me.update(page_seen_at=now)
+        if seen_at is None or seen_at <= now - ABOUT_TO_BE_IN:
+            _look_at_recording(participant.meeting, now)
+    if not registry.get(participant.platform).capabilities.presence:
+        untold = ~Exists(ParticipantSession.objects.filter(participant=OuterRef("pk")))
+        me.filter(untold, entered_at__lt=before).update(entered_at=now)
+
+
+def page_is_gone(participant_id: uuid.UUID) -> None:
+    """The page of their call was closed or left. What waited for that is looked at again. Idempotent."""
+    row = Participant.objects.filter(pk=participant_id, page_seen_at__isnull=False).select_related("meeting").first()
+    if row is not None:
+        Participant.objects.filter(pk=row.pk).update(page_seen_at=None)
+        _look_at_recording(row.meeting, timezone.now())
+
+
+def _look_at_recording(meeting: Meeting, now: datetime) -> None:
+    with transaction.atomic():
+        capture.reconcile(capture.locked(meeting), now=now)
 
 
 def _known(meeting: Meeting, user: Any, participant_id: uuid.UUID | str | None) -> Participant | None:
@@ -131,5 +156,8 @@ def _known(meeting: Meeting, user: Any, participant_id: uuid.UUID | str | None) 
 
 
 def _is_held(participant: Participant) -> bool:
-    meeting = participant.meeting
-    return is_asked(meeting) and participant.answer != Answer.YES and meeting.captures.live().exists()
+    return _may_not_be_recorded(participant) and participant.meeting.captures.live().exists()
+
+
+def _may_not_be_recorded(participant: Participant) -> bool:
+    return is_asked(participant.meeting) and participant.answer != Answer.YES

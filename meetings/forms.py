@@ -12,6 +12,8 @@ from meetings.consent import text_for
 from meetings.models import Meeting, Participant
 from rooms.models import Room
 
+WORDS_CHANGED = "What happens with a recording has changed."
+
 
 @dataclass(frozen=True)
 class Question:
@@ -77,7 +79,7 @@ class JoinForm(forms.Form):
             # an answer to other words is no answer to these
             cleaned["answer"] = ""
             if not self.errors.get("answer"):
-                self.add_error("answer", "What happens with a recording has changed. Please read it and choose again.")
+                self.add_error("answer", f"{WORDS_CHANGED} Please read it and choose again.")
         elif not cleaned.get("answer") and not self.errors.get("answer"):
             self.add_error("answer", "Choose yes or no.")
         return cleaned

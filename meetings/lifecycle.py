@@ -11,12 +11,13 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from meetings import capture, presence
-from meetings.consent import ABOUT_TO_BE_IN
-from meetings.models import TWO_LOOKS, Capture, Meeting, latest
+from meetings import capture, sessions
+from meetings.consent import about_to_be_in
+from meetings.models import TWO_LOOKS, Capture, Meeting, ParticipantSession
 from meetings.opening import OPENING_FOR, PROVIDER_OUTLIVES, options_for
 from platforms import registry
-from platforms.base import PlatformError
+from platforms.base import PlatformError, PlatformRefused, ProviderRoom
+from platforms.inbox import receive
 from platforms.work import wake
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,9 @@ WARN_BEFORE = timedelta(minutes=5)
 NEVER_USED_AFTER = timedelta(minutes=30)
 #: what presence said longer ago than this confirms nothing
 FRESH = timedelta(seconds=60)
-CLOSE_LEASE = timedelta(seconds=45)
+#: ``Meeting.failure`` where nothing is known of the provider
+OPENER_LOST = "Whoever was opening it never came back."
+CLOSE_LEASE = timedelta(seconds=30)
 LONGEST_CLOSE_WAIT = timedelta(minutes=15)
 
 Reason = Meeting.EndReason
@@ -49,7 +52,7 @@ def end_meeting(*, meeting: Meeting, reason: str, by: Any = None, now: datetime 
         for stay in meeting.sessions.filter(left_at__isnull=True):
             stay.settle(meeting)
             stay.save()
-        presence.settle(meeting)
+        sessions.settle(meeting)
         capture.reconcile(meeting, now=now)
         transaction.on_commit(lambda: wake("close_meeting", meeting.pk), robust=True)
     logger.info("meeting %s ended: %s", meeting.pk, reason)
@@ -72,7 +75,7 @@ def end_what_is_over(now: datetime) -> None:
             Meeting.objects.filter(pk=meeting.pk, warned_at__isnull=True).update(warned_at=now)
     Meeting.objects.filter(status=Meeting.Status.OPENING, opening_until__lte=now - OPENING_FOR).update(
         status=Meeting.Status.FAILED,
-        failure="Whoever was opening it never came back.",
+        failure=OPENER_LOST,
         end_reason=Reason.FAILED,
         ended_at=now,
         opening_token=None,
@@ -101,7 +104,7 @@ def _was_never_used(meeting: Meeting, now: datetime) -> bool:
 
 
 def _somebody_is_coming(meeting: Meeting, now: datetime) -> bool:
-    return meeting.participants.filter(entered_at__gt=now - ABOUT_TO_BE_IN).exists()
+    return meeting.participants.filter(about_to_be_in(now)).exists()
 
 
 def _presence_agrees(meeting: Meeting, since: datetime, now: datetime) -> bool:
@@ -147,6 +150,7 @@ def close_at_provider(meeting_id: Any, *, now: datetime | None = None) -> None:
         if room is not None:
             _stop_recording(meeting)
             adapter.end_room(room)
+            _look_back(meeting, room)
     except PlatformError as error:
         if meeting.expires_at is not None and now > meeting.expires_at + 2 * PROVIDER_OUTLIVES:
             logger.warning("room of meeting %s left to its own expiry: %s", meeting.pk, type(error).__name__)
@@ -160,6 +164,25 @@ def close_at_provider(meeting_id: Any, *, now: datetime | None = None) -> None:
     logger.info("room of meeting %s closed at %s", meeting.pk, meeting.platform)
 
 
+def _look_back(meeting: Meeting, room: ProviderRoom) -> None:
+    """Take in whose coming or going nobody has told us: deliveries are lost, and we may not have been there to look."""
+    if meeting.status != Meeting.Status.ENDED:
+        return
+    try:
+        told = list(registry.get(meeting.platform).past_stays(room))
+    except PlatformRefused as error:
+        logger.warning("who was in meeting %s is not to be had: %s", meeting.pk, type(error).__name__)
+        return
+    whole = ParticipantSession.objects.filter(meeting=meeting, joined_at__isnull=False)
+    whole = whole.exclude(pk__in=whole.without_reported_end().values("pk"))
+    known = set(whole.values_list("session_id", flat=True))
+    missed = [event for event in told if getattr(event, "session_id", "") not in known]
+    if missed:
+        with transaction.atomic():
+            receive(missed)
+        logger.info("meeting %s: %s events of people were found afterwards", meeting.pk, len(missed))
+
+
 def _note_closed(meeting: Meeting, now: datetime) -> None:
     """Where there is no room, nothing records."""
     with transaction.atomic():
@@ -167,10 +190,7 @@ def _note_closed(meeting: Meeting, now: datetime) -> None:
         meeting.closed_at_provider_at = now
         meeting.close_due_at = None
         meeting.save(update_fields=["closed_at_provider_at", "close_due_at"])
-        for running in meeting.captures.live():
-            running.stopped_at = latest(running.stopped_at, running.started_at, now)
-            running.settle()
-            running.save(update_fields=capture.FACTS)
+        capture.note_closed(meeting, now=now)
 
 
 def _stop_recording(meeting: Meeting) -> None:

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
 from meetings.models import GuestJoins
+from platforms.visitors import address_of
 
 
 def guest_must_wait_s(request: HttpRequest, *, now: datetime) -> int | None:
@@ -27,7 +28,5 @@ def guest_must_wait_s(request: HttpRequest, *, now: datetime) -> int | None:
 
 def _address(request: HttpRequest) -> str:
     """The visitor's network; one IPv6 customer has a whole /64. Behind our proxy: what the proxy saw."""
-    address = request.META.get("REMOTE_ADDR", "")
-    if settings.SECURE_PROXY_SSL_HEADER:
-        address = request.META.get("HTTP_X_FORWARDED_FOR", address).rsplit(",", 1)[-1].strip()
+    address = address_of(request)
     return ":".join(address.split(":")[:4]) if address.count(":") > 1 else address

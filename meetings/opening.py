@@ -5,75 +5,116 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from meetings.models import Meeting
+from meetings.places import (
+    OPENING_FOR,
+    NotYet,
+    OpeningFailed,
+    RoomArchived,
+    claim,
+    failed_ones,
+    fall_back,
+    keep_place,
+    take_over,
+)
 from platforms import registry
 from platforms.base import Adapter, PlatformError, PlatformRefused, PlatformUnavailable, ProviderRoom, RoomOptions
+from rooms import switching
 from rooms.models import Room
-from rooms.services import NoPlatform, choose_platform
+
+__all__ = [
+    "OPENING_FOR",
+    "PATIENCE_S",
+    "PROVIDER_OUTLIVES",
+    "NotYet",
+    "OpeningFailed",
+    "Place",
+    "RoomArchived",
+    "open_meeting",
+    "open_place",
+    "options_for",
+    "provider_starts_recording",
+    "take_place",
+]
 
 logger = logging.getLogger(__name__)
+Clock = Callable[[], datetime]
 
 #: others wait this long for whoever is opening, then tell their visitor to try again
 PATIENCE_S = 8.0
 LOOK_EVERY_S = 0.2
-#: whoever has not opened it by then is taken for dead; longer than a provider call with its time-outs takes
-OPENING_FOR = timedelta(seconds=30)
+#: why we did not even ask the provider
+CLOSED = "closed"
 #: the provider's own end of a room comes this long after ours
 PROVIDER_OUTLIVES = timedelta(hours=1)
-
-
-class OpeningFailed(Exception):
-    """No meeting could be opened. The text is one sentence for the visitor; what the provider said is on the row."""
-
-    def __init__(self, sentence: str, *, retry_after_s: int) -> None:
-        super().__init__(sentence)
-        self.retry_after_s = retry_after_s
-
-
-class NotYet(Exception):
-    """Nobody can start a meeting in this room before ``opens_at``."""
-
-    def __init__(self, opens_at: datetime) -> None:
-        super().__init__("The room is not open yet.")
-        self.opens_at = opens_at
-
-
-class RoomArchived(Exception):
-    """The room is not used any more."""
 
 
 def open_meeting(*, room: Room, now: datetime | None = None) -> Meeting:
     """The room's open meeting, opened if there is none. Idempotent; any number may ask at once.
 
-    Calls the provider, so never inside a transaction. Raises ``OpeningFailed``, ``NotYet``, ``RoomArchived``.
+    Where one platform fails, the room may fall back to another, in another meeting. Calls the provider, so never
+    inside a transaction. Raises ``OpeningFailed``, ``NotYet``, ``RoomArchived``.
     """
+    clock: Clock = (lambda: now) if now else timezone.now
     give_up_at = time.monotonic() + PATIENCE_S
     awaited: uuid.UUID | None = None
     while True:
-        moment = now or timezone.now()
-        meeting = _live(room, moment)
-        if meeting is None:
-            if awaited is not None:
-                _raise_if_failed(awaited)
-            meeting, is_ours = _claim(room, moment)
-            if is_ours:
-                return _open(meeting, moment)
-        if meeting.status == Meeting.Status.OPEN:
-            return meeting
-        if meeting.opening_until is None or meeting.opening_until <= moment:
-            taken_over = _take_over(meeting, moment)
-            if taken_over is not None:
-                return _open(taken_over, moment, is_second_try=True)
-        awaited = meeting.pk
+        place = take_place(room=room, now=clock(), awaited=awaited)
+        if place.is_ours:
+            return open_place(place, clock)
+        if place.meeting.status == Meeting.Status.OPEN:
+            return place.meeting
+        awaited = place.meeting.pk
         if time.monotonic() >= give_up_at:
             raise OpeningFailed("The meeting is taking long to open.", retry_after_s=3)
         time.sleep(LOOK_EVERY_S)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A room's live place. ``is_ours``: nobody else opens the meeting, the caller has to (``open_place``)."""
+
+    meeting: Meeting
+    is_ours: bool = False
+    is_second_try: bool = False  #: somebody died opening it
+
+
+def take_place(*, room: Room, now: datetime | None = None, awaited: uuid.UUID | None = None) -> Place:
+    """The room's live meeting as it is, else the place for the next one, taken by the caller. Waits for nobody and asks
+    no provider. Raises ``OpeningFailed`` (also where the meeting that the caller has ``awaited`` failed), ``NotYet``,
+    ``RoomArchived``.
+    """
+    now = now or timezone.now()
+    meeting = _live(room, now)
+    if meeting is None:
+        if awaited is not None:
+            _raise_if_failed(awaited)
+        meeting, is_ours = claim(room, now)
+        if is_ours:
+            return Place(meeting, is_ours=True)
+    if meeting.status == Meeting.Status.OPENING and (meeting.opening_until is None or meeting.opening_until <= now):
+        taken_over = take_over(meeting, now)
+        if taken_over is not None:
+            return Place(taken_over, is_ours=True, is_second_try=True)
+    return Place(meeting)
+
+
+def open_place(place: Place, clock: Clock = timezone.now) -> Meeting:
+    """Open the meeting of a place that ``take_place`` took for the caller. Raises ``OpeningFailed``.
+
+    Whoever had to wait for a thread may have been taken for dead meanwhile; the time to open it begins now.
+    """
+    meeting = place.meeting
+    if not keep_place(meeting, clock()):
+        raise OpeningFailed("The meeting is taking long to open.", retry_after_s=2)
+    return _open(meeting, clock, is_second_try=place.is_second_try)
 
 
 def options_for(meeting: Meeting, room: Room) -> RoomOptions:
@@ -117,57 +158,8 @@ def _live(room: Room, now: datetime) -> Meeting | None:
     return meeting
 
 
-def _claim(room: Room, now: datetime) -> tuple[Meeting, bool]:
-    """The room's one live place: taken by us (True), or by somebody who was quicker."""
-    try:
-        with transaction.atomic():
-            # the lock puts openings and moves of a room in one order
-            room = Room.objects.select_for_update().get(pk=room.pk)
-            if room.archived_at is not None:
-                raise RoomArchived(room.slug)
-            if room.opens_at is not None and room.opens_at > now:
-                raise NotYet(room.opens_at)
-            platform, reason = choose_platform(room)
-            meeting = Meeting.objects.live().filter(room=room).first()
-            if meeting is not None:
-                return meeting, False
-            return (
-                Meeting.objects.create(
-                    room=room,
-                    platform=platform,
-                    platform_reason=reason,
-                    created_at=now,
-                    opening_token=uuid.uuid4(),
-                    opening_until=now + OPENING_FOR,
-                    expires_at=now + timedelta(hours=settings.MEETING_HOURS),
-                    is_locked=room.is_locked,
-                    language=room.language,
-                    recording_type=room.recording_type,
-                    recording_trigger=room.recording_trigger,
-                    consent_policy=room.consent_policy,
-                ),
-                True,
-            )
-    except NoPlatform as error:
-        logger.error("room %s: its platform is not configured", room.pk)
-        raise OpeningFailed("The video service of this room is not set up.", retry_after_s=60) from error
-    except IntegrityError:
-        meeting = Meeting.objects.live().filter(room=room).first()
-        if meeting is None:
-            raise
-        return meeting, False
-
-
-def _take_over(meeting: Meeting, now: datetime) -> Meeting | None:
-    """Go on where a dead opener stopped; None when somebody else does already."""
-    taken = Meeting.objects.filter(
-        pk=meeting.pk, status=Meeting.Status.OPENING, opening_token=meeting.opening_token
-    ).update(opening_token=uuid.uuid4(), opening_until=now + OPENING_FOR)
-    return Meeting.objects.get(pk=meeting.pk) if taken else None
-
-
-def _open(meeting: Meeting, now: datetime, *, is_second_try: bool = False) -> Meeting:
-    """Have the provider make the room and store it, if the place is still ours.
+def _open(meeting: Meeting, clock: Clock, *, is_second_try: bool = False) -> Meeting:
+    """Have the provider make the room and store it, if the place is still ours; where it cannot, fall back.
 
     A dead opener may have made the room already, and not every provider refuses a second one of the same key: so a
     second try looks before it makes.
@@ -176,11 +168,14 @@ def _open(meeting: Meeting, now: datetime, *, is_second_try: bool = False) -> Me
     room = meeting.room
     options = options_for(meeting, room)
     try:
+        if is_second_try and switching.is_closed(meeting.platform):  # while nobody was opening it
+            raise PlatformRefused(f"{adapter.label} is closed for new meetings.", code=CLOSED)
         made = adapter.find_room(options) if is_second_try else None
         if made is None:
             made = adapter.create_room(options)
     except PlatformError as error:
-        return _fail(meeting, adapter, error, now)
+        current = _fail(meeting, adapter, error, clock())
+        return current if current.status == Meeting.Status.OPEN else _open(current, clock)
     stored = Meeting.objects.filter(
         pk=meeting.pk, status=Meeting.Status.OPENING, opening_token=meeting.opening_token
     ).update(
@@ -191,7 +186,7 @@ def _open(meeting: Meeting, now: datetime, *, is_second_try: bool = False) -> Me
         provider_room_id=made.provider_id,
         url=made.url,
         host_url=made.host_url,
-        opened_at=now,
+        opened_at=clock(),
     )
     if not stored:
         return _settle_late(meeting, adapter, made)
@@ -201,31 +196,52 @@ def _open(meeting: Meeting, now: datetime, *, is_second_try: bool = False) -> Me
 
 
 def _fail(meeting: Meeting, adapter: Adapter, error: PlatformError, now: datetime) -> Meeting:
-    """Close the place as failed, so that the next try starts anew, and have the provider searched for a room that a
-    lost call may have left behind."""
-    failed = Meeting.objects.filter(
-        pk=meeting.pk, status=Meeting.Status.OPENING, opening_token=meeting.opening_token
-    ).update(
-        status=Meeting.Status.FAILED,
-        failure=str(error),
-        end_reason=Meeting.EndReason.FAILED,
-        ended_at=now,
-        opening_token=None,
-        opening_until=None,
-        close_due_at=now + timedelta(seconds=60),
-    )
+    """Close the place as failed, and have the provider searched for a room that a lost call may have left behind.
+
+    Where the room falls back, the place is taken again in the same transaction, so that whoever waits sees no gap: the
+    meeting that is to be opened instead. Raises ``OpeningFailed`` when there is none.
+    """
+    with transaction.atomic():
+        room = Room.objects.select_for_update().get(pk=meeting.room_id)
+        failed = Meeting.objects.filter(
+            pk=meeting.pk, status=Meeting.Status.OPENING, opening_token=meeting.opening_token
+        ).update(
+            status=Meeting.Status.FAILED,
+            failure=str(error),
+            end_reason=Meeting.EndReason.FAILED,
+            ended_at=now,
+            opening_token=None,
+            opening_until=None,
+            close_due_at=now + timedelta(seconds=60),
+        )
+        replacement = fall_back(room, meeting, now) if failed else None
     logger.warning("meeting %s could not be opened on %s: %s", meeting.pk, meeting.platform, type(error).__name__)
+    if replacement is not None:
+        logger.info("meeting %s is opened on %s instead", replacement.pk, replacement.platform)
+        return replacement
     if not failed:
         current = Meeting.objects.filter(pk=meeting.pk).first()
         if current is not None and current.status == Meeting.Status.OPEN:
             return current
+    if meeting.fell_back_from_id is not None:
+        raise _all_failed(meeting) from error
     raise _sentence(adapter, error) from error
+
+
+def _all_failed(latest: Meeting) -> OpeningFailed:
+    names = [registry.get(meeting.platform).label for meeting in failed_ones(latest)]
+    return OpeningFailed(
+        f"{', '.join(names[:-1])} and {names[-1]} could not open the meeting: none of them works right now.",
+        retry_after_s=10,
+    )
 
 
 def _sentence(adapter: Adapter, error: PlatformError) -> OpeningFailed:
     if isinstance(error, PlatformUnavailable):
         wait = error.retry_after_s if error.retry_after_s is not None else 5
         return OpeningFailed(f"{adapter.label} does not answer right now.", retry_after_s=max(1, int(wait)))
+    if isinstance(error, PlatformRefused) and error.code == CLOSED:
+        return OpeningFailed("No new meetings can be started in this room right now.", retry_after_s=60)
     return OpeningFailed(f"{adapter.label} refused to open the meeting.", retry_after_s=60)
 
 

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from meetings import capture, lifecycle, presence
+from meetings import capture, lifecycle, outcomes, presence
 from platforms.periodic import periodic
 
 
-@periodic(every_s=5)
+@periodic(every_s=5, fills_gaps=True)
 def look_at_presence(now: datetime) -> None:
     presence.look(now)
     presence.forget_knocks(now)
@@ -21,3 +21,8 @@ def end_meetings(now: datetime) -> None:
 @periodic(every_s=10)
 def reconcile_captures(now: datetime) -> None:
     capture.reconcile_all(now)
+
+
+@periodic(every_s=10)
+def judge_meetings(now: datetime) -> None:
+    outcomes.judge(now)

@@ -1,7 +1,7 @@
-"""Who is in a meeting: stays folded from events and from what presence shows, and looked after periodically.
+"""Who is in a meeting: what events and presence say of it, and looks at the presence, periodically.
 
-Every fact about a stay is kept as an earliest or latest time, and everything else is derived from those
-(``ParticipantSession.settle``), so that events and observations come in any order and any number of times.
+Every fact about a stay is kept as an earliest or latest time (``meetings.sessions``), and everything else is derived
+from those (``ParticipantSession.settle``), so that events and observations come in any order and any number of times.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from meetings import capture
+from meetings import capture, sessions
 from meetings.consent import ABOUT_TO_BE_IN
-from meetings.models import TWO_LOOKS, Meeting, Participant, ParticipantSession, Waiting, latest
+from meetings.models import TWO_LOOKS, Meeting, Participant, ParticipantSession, SessionFacts, Waiting, latest
+from meetings.sessions import settle
 from platforms import registry
-from platforms.base import PlatformError, RoomPresence
+from platforms.base import PlatformError, PresentPerson, RoomPresence
 from platforms.events import ParticipantJoined, ParticipantLeft, WaitingEnded, WaitingStarted
 from platforms.models import Heartbeat
 
@@ -34,22 +35,17 @@ LOOK_DEARLY_AFTER = timedelta(minutes=25)
 # -- events ---------------------------------------------------------------------
 
 
-def note_joined(meeting: Meeting, event: ParticipantJoined) -> Participant:
-    person = _person(meeting, event)
-    stay = _stay(meeting, person, event.session_id)
-    stay.fold_join(event.occurred_at)
-    _store(meeting, stay)
-    return person
+def note_joined(meeting: Meeting, event: ParticipantJoined) -> list[Participant]:
+    return sessions.note(meeting, _who(event), lambda facts: facts.fold_join(event.occurred_at))
 
 
-def note_left(meeting: Meeting, event: ParticipantLeft) -> Participant:
-    person = _person(meeting, event)
-    stay = _stay(meeting, person, event.session_id)
-    if event.joined_at is not None:
-        stay.fold_join(event.joined_at)
-    stay.fold_leave(event.occurred_at)
-    _store(meeting, stay)
-    return person
+def note_left(meeting: Meeting, event: ParticipantLeft) -> list[Participant]:
+    def fold(facts: SessionFacts) -> None:
+        if event.joined_at is not None:
+            facts.fold_join(event.joined_at)
+        facts.fold_leave(event.occurred_at)
+
+    return sessions.note(meeting, _who(event), fold)
 
 
 def note_waiting(meeting: Meeting, event: WaitingStarted | WaitingEnded) -> None:
@@ -81,98 +77,15 @@ def forget_knocks(now: datetime) -> None:
         waiting.update(ended_at=now)
 
 
-def _person(meeting: Meeting, event: ParticipantJoined | ParticipantLeft) -> Participant:
-    return person_of(
-        meeting,
+def _who(event: ParticipantJoined | ParticipantLeft) -> sessions.Who:
+    return sessions.Who(
         session_id=event.session_id,
         user_id=event.user_id,
         name=event.name,
+        at=event.occurred_at,
         is_host=event.is_host,
         is_person=event.is_person,
-        at=event.occurred_at,
     )
-
-
-def person_of(
-    meeting: Meeting,
-    *,
-    session_id: str,
-    user_id: str,
-    name: str,
-    at: datetime,
-    is_host: bool = False,
-    is_person: bool = True,
-) -> Participant:
-    """The person that a provider speaks of: ours when our page let them in, else somebody with the provider's link.
-
-    Call with the meeting locked. Where a provider leaves out who it was, the session tells, as soon as anything does:
-    a session is one connection, and so one person's.
-    """
-    nameless = f"session:{session_id}"[:200]
-    key = user_id[:200]
-    if not key:
-        known = ParticipantSession.objects.filter(meeting=meeting, session_id=session_id[:200])
-        stay = known.select_related("participant").order_by("participant__provider_user_id").first()
-        key = stay.participant.provider_user_id if stay is not None else nameless
-    person, _ = Participant.objects.get_or_create(
-        meeting=meeting,
-        provider_user_id=key,
-        defaults={"platform": meeting.platform, "created_at": at, "is_person": is_person},
-    )
-    if not person.came_by_page:
-        _fold_person(person, name=name, at=at, is_host=is_host, is_person=is_person)
-        person.save()
-    if key != nameless:
-        _absorb(meeting, person, nameless)
-    return person
-
-
-def _fold_person(person: Participant, *, name: str, at: datetime, is_host: bool, is_person: bool) -> None:
-    person.created_at = min(person.created_at, at)
-    person.is_host = person.is_host or is_host
-    person.is_person = person.is_person and is_person
-    if name and (person.named_at is None or (at, name[:120]) > (person.named_at, person.name)):
-        person.named_at, person.name = at, name[:120]
-
-
-def _absorb(meeting: Meeting, person: Participant, nameless: str) -> None:
-    """Somebody known only by a session turns out to be ``person``: their stay is this person's."""
-    stranger = Participant.objects.filter(meeting=meeting, provider_user_id=nameless).first()
-    if stranger is None:
-        return
-    for stay in stranger.sessions.all():
-        mine = _stay(meeting, person, stay.session_id)
-        mine.fold_stay(stay)
-        _store(meeting, mine)
-    if not person.came_by_page:
-        _fold_person(
-            person,
-            name=stranger.name,
-            at=stranger.named_at or stranger.created_at,
-            is_host=stranger.is_host,
-            is_person=stranger.is_person,
-        )
-        person.created_at = min(person.created_at, stranger.created_at)
-        person.save()
-    stranger.delete()
-
-
-def _stay(meeting: Meeting, person: Participant, session_id: str) -> ParticipantSession:
-    known = ParticipantSession.objects.filter(meeting=meeting, participant=person, session_id=session_id[:200]).first()
-    return known or ParticipantSession(meeting=meeting, participant=person, session_id=session_id[:200])
-
-
-def _store(meeting: Meeting, stay: ParticipantSession) -> None:
-    stay.settle(meeting)
-    stay.save()
-
-
-def settle(meeting: Meeting) -> None:
-    """Derive what hangs on the meeting's stays as a whole. Call with the meeting locked, after any change of them."""
-    people = ParticipantSession.objects.filter(meeting=meeting).people()
-    empty_since = None if people.open().exists() else people.aggregate(last=Max("left_at"))["last"]
-    Meeting.objects.filter(pk=meeting.pk).update(empty_since=empty_since)
-    meeting.empty_since = empty_since
 
 
 # -- presence ---------------------------------------------------------------------
@@ -223,30 +136,29 @@ def note_presence(meeting: Meeting, presence: RoomPresence, *, now: datetime | N
             if meeting.check_requested_at is not None and meeting.check_requested_at <= at:
                 meeting.check_requested_at = None
             for one in presence.people:
-                person = person_of(
-                    meeting,
-                    session_id=one.session_id,
-                    user_id=one.user_id,
-                    name=one.name,
-                    is_person=one.is_person,
-                    at=one.joined_at or at,
-                )
-                stay = _stay(meeting, person, one.session_id)
-                stay.fold_sighting(at, joined_at=one.joined_at)
-                _store(meeting, stay)
+                _note_seen(meeting, one, at)
             # what this look says of those whom it does not show
-            for stay in ParticipantSession.objects.filter(meeting=meeting).filter(
-                Q(left_at__isnull=True) | Q(presumed_left_at__isnull=False)
-            ):
-                was = stay.left_at
+            for stay in ParticipantSession.objects.filter(meeting=meeting).without_reported_end():
+                was = stay.left_at, stay.presumed_left_at
                 stay.settle(meeting)
-                if stay.left_at != was:
+                if (stay.left_at, stay.presumed_left_at) != was:
                     stay.save()
         meeting.save(
             update_fields=["session_seen_at", "presence_checked_at", "presence_before_at", "check_requested_at"]
         )
         settle(meeting)
         capture.reconcile(meeting, now=now)
+
+
+def _note_seen(meeting: Meeting, one: PresentPerson, at: datetime) -> None:
+    who = sessions.Who(
+        session_id=one.session_id,
+        user_id=one.user_id,
+        name=one.name,
+        at=one.joined_at or at,
+        is_person=one.is_person,
+    )
+    sessions.note(meeting, who, lambda facts: facts.fold_sighting(at, joined_at=one.joined_at))
 
 
 def _worth_a_request(live: QuerySet[Meeting], now: datetime) -> QuerySet[Meeting]:

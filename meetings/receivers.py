@@ -9,7 +9,7 @@ from typing import Any
 from django.db import models
 from django.dispatch import receiver
 
-from meetings import capture, presence
+from meetings import capture, presence, sessions
 from meetings.models import Capture, Meeting, latest
 from platforms.events import (
     Event,
@@ -24,6 +24,7 @@ from platforms.events import (
     WaitingStarted,
 )
 from platforms.signals import platform_event
+from rooms.models import Room
 
 Touched = list[tuple[str, str]]
 
@@ -38,9 +39,9 @@ def take_in(sender: object, *, event: Event, **_: Any) -> Touched:
         return []
     match event:
         case ParticipantJoined():
-            person = presence.note_joined(meeting, event)
+            people = presence.note_joined(meeting, event)
         case ParticipantLeft():
-            person = presence.note_left(meeting, event)
+            people = presence.note_left(meeting, event)
             _ask_for_a_look(meeting, event)
         case WaitingStarted() | WaitingEnded():
             presence.note_waiting(meeting, event)
@@ -51,18 +52,21 @@ def take_in(sender: object, *, event: Event, **_: Any) -> Touched:
             return _rows(meeting)
         case _:
             return _rows(meeting)
-    presence.settle(meeting)
+    sessions.settle(meeting)
     capture.reconcile(meeting)
-    return _rows(meeting, person)
+    return _rows(meeting, *people)
 
 
 def _take_in_recording(event: RecordingStarted | RecordingReady | RecordingFailed) -> Touched:
     meeting = _meeting_of(event)
-    if isinstance(event, RecordingStarted | RecordingReady) and event.kind == "local":
+    ordered = None
+    if isinstance(event, RecordingStarted | RecordingFailed):
+        ordered = capture.by_instance(event.platform, event.instance_id)
+    if ordered is None and _is_local(event, meeting):
         return _rows(meeting) if meeting is not None else []  # on a host's computer: nothing to stop, nothing to fetch
+    row = ordered
     match event:
         case RecordingStarted():
-            row = capture.by_instance(event.platform, event.instance_id)
             if row is None and meeting is not None:
                 row = _of_the_provider(meeting, event.recording_id)
             if row is not None:
@@ -80,7 +84,6 @@ def _take_in_recording(event: RecordingStarted | RecordingReady | RecordingFaile
                 ended_at=ended_at,
             )
         case RecordingFailed():
-            row = capture.by_instance(event.platform, event.instance_id)
             if row is None and meeting is not None:
                 name = event.recording_id or event.instance_id or event.occurred_at.isoformat()
                 row = _of_the_provider(meeting, name)
@@ -91,6 +94,14 @@ def _take_in_recording(event: RecordingStarted | RecordingReady | RecordingFaile
         return _rows(meeting) if meeting is not None else []
     capture.reconcile(row.meeting)
     return _rows(row.meeting, row)
+
+
+def _is_local(event: RecordingStarted | RecordingReady | RecordingFailed, meeting: Meeting | None) -> bool:
+    """Whether it is about a recording on a host's computer. A failure does not say of what: where the room records
+    nothing else, of that."""
+    if isinstance(event, RecordingFailed):
+        return meeting is not None and meeting.recording_type == Room.RecordingType.LOCAL
+    return event.kind == "local"
 
 
 def _meeting_of(event: Event) -> Meeting | None:

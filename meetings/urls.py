@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from meetings.views import bookmark, call, home, receipt, room, state
+from meetings.views import beacon, bookmark, call, home, receipt, room, state
 from rooms.models import RESERVED_SLUGS
 
 _OURS = "|".join(sorted(RESERVED_SLUGS))
@@ -16,6 +16,7 @@ urlpatterns = [
     path("rooms/<slug:slug>/call/", call.call, name="call"),
     path("rooms/<slug:slug>/call/state", state.call_state, name="call-state"),
     path("rooms/<slug:slug>/call/report", state.report, name="call-report"),
+    path("rooms/<slug:slug>/call/beacon", beacon.beacon, name="call-beacon"),
     path("rooms/<slug:slug>/call/answer", call.answer, name="call-answer"),
     path("rooms/<slug:slug>/call/record", call.record, name="call-record"),
     path("rooms/<slug:slug>/call/end", call.end, name="call-end"),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -37,6 +37,11 @@ class Pending:
     name: str
     answer: str
     words: str  #: SHA-256 of the words that were on the form
+    pressed: float | None = None  #: when, in seconds since 1970
+
+    @property
+    def pressed_at(self) -> datetime | None:
+        return None if self.pressed is None else datetime.fromtimestamp(self.pressed, UTC)
 
 
 def remembered_name(request: HttpRequest) -> str:

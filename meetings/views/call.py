@@ -15,17 +15,17 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from meetings import capture, visits
+from meetings import beacons, capture, visits
 from meetings.admission import admit
-from meetings.consent import TELL_THE_HOST, ConsentNeeded, withdraw
+from meetings.consent import TELL_THE_HOST, ConsentNeeded, answered_other_words, withdraw
 from meetings.entering import MeetingOver, MustWait, enter, entry_for
-from meetings.forms import Question
+from meetings.forms import WORDS_CHANGED, Question
 from meetings.lifecycle import end_meeting
 from meetings.models import Meeting, Participant
 from meetings.notices import OUT, failed, room_archived, too_slow
 from meetings.pages import not_found, show
 from meetings.state import meeting_state, room_state
-from meetings.views.room import come_in, live_meeting, see_other, visible_room
+from meetings.views.room import come_in, come_in_when_open, live_meeting, see_other, visible_room
 from platforms import registry
 from platforms.base import Adapter, Entry, PlatformRefused, PlatformUnavailable
 from rooms.models import Room
@@ -56,6 +56,8 @@ def call(request: HttpRequest, slug: str) -> HttpResponse:
         return come_in(request, meeting, pending)
     if participant is None:
         return redirect(room)
+    if answered_other_words(participant):
+        return come_in(request, meeting, visits.Pending(name=participant.name, answer="", words=""))
     try:
         entry = entry_for(participant=participant)
     except MustWait:
@@ -81,13 +83,21 @@ def _not_open(
             return redirect("room-out", room.slug, "ended")
         return redirect(room)
     fields = (("name", pending.name), ("answer", pending.answer), ("words", pending.words))
-    if meeting is None:
+    if meeting is None and _failed_since(room, pending):
         failure = "The video service could not open the meeting."
         return show(request, failed(room, failure, 10, fields))
     if _waited_s(request) > GIVE_UP_S:
         # the form is not forgotten: a script has fetched this to look, and its page fetches it once more to show it
         return show(request, too_slow(room, fields))
-    return _progress(request, room, title="Opening the meeting", since=_since(request))
+    # whoever was opening it may have died, or the meeting be over already: this form still stands
+    response = come_in_when_open(request, room, pending, fields=fields)
+    return response or _progress(request, room, title="Opening the meeting", since=_since(request))
+
+
+def _failed_since(room: Room, pending: visits.Pending) -> bool:
+    """Whether an opening of this room's has failed since they pressed *Join*. No meeting there yet is no failure."""
+    pressed_at = pending.pressed_at or timezone.now() - visits.PENDING_AGE
+    return Meeting.objects.filter(room=room, status=Meeting.Status.FAILED, ended_at__gte=pressed_at).exists()
 
 
 def _hold(request: HttpRequest, room: Room, meeting: Meeting) -> HttpResponse:
@@ -160,6 +170,7 @@ def _call_page(request: HttpRequest, participant: Participant, entry: Entry) -> 
             "allow": entry.allow,
             "script": static(adapter.page_script),
             "lock": f"call-{participant.pk}",
+            "beacon": {"url": reverse("call-beacon", args=[room.slug]), "token": beacons.token_for(participant)},
             "isHost": participant.is_host,
             "canRecord": meeting.recording_type == Room.RecordingType.CLOUD,
             # of a recording on a host's computer only the call itself knows
@@ -202,6 +213,10 @@ def answer(request: HttpRequest, slug: str) -> HttpResponse:
     given = request.POST.get("answer", "")
     if given not in (Participant.Answer.YES, Participant.Answer.NO):
         return _done(request, slug, "Choose yes or no.", status=422)
+    question = Question.of(participant.meeting)
+    if given == Participant.Answer.YES and question and request.POST.get("words") != question.sha256:
+        # a no counts whatever it answers
+        return _done(request, slug, f"{WORDS_CHANGED} Reload this page, read it and choose again.", status=409)
     if given == Participant.Answer.NO and participant.answer == Participant.Answer.YES:
         withdraw(participant=participant)
         if participant.meeting.consent_policy == Room.ConsentPolicy.REQUIRED:

@@ -21,7 +21,7 @@ from meetings.forms import JoinForm, Question
 from meetings.limits import guest_must_wait_s
 from meetings.models import Meeting, Participant
 from meetings.notices import OUT, declined, failed, not_yet, rate_limited, room_archived
-from meetings.opening import NotYet, OpeningFailed, RoomArchived, open_meeting
+from meetings.opening import NotYet, OpeningFailed, RoomArchived, open_place, take_place
 from meetings.pages import not_found, show
 from meetings.presence import stop_waiting
 from meetings.state import room_state
@@ -68,6 +68,7 @@ def room(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _join(request: HttpRequest, room: Room, meeting: Meeting | None) -> HttpResponse:
     """Everything that opening needs is asked first; nothing is opened for a form that is not complete."""
+    pressed_at = timezone.now()
     question = Question.of(meeting or room)
     form = JoinForm(request.POST, question=question)
     if not form.is_valid():
@@ -79,23 +80,44 @@ def _join(request: HttpRequest, room: Room, meeting: Meeting | None) -> HttpResp
         response = show(request, declined(room))
         visits.remember_name(response, name)
         return response
-    pending = visits.Pending(name=name, answer=answer, words=question.sha256 if question else "")
+    pending = visits.Pending(name, answer, question.sha256 if question else "", pressed=pressed_at.timestamp())
+    response = come_in_when_open(request, room, pending, fields=_again(request)) or _to_progress(room, pending)
+    visits.remember_name(response, name)
+    return response
+
+
+def _to_progress(room: Room, pending: visits.Pending) -> HttpResponse:
+    response = see_other(f"{reverse('call', args=[room.slug])}?since={int(timezone.now().timestamp())}")
+    visits.remember_pending(response, room, pending)
+    return response
+
+
+def come_in_when_open(
+    request: HttpRequest, room: Room, pending: visits.Pending, *, fields: tuple[tuple[str, str], ...]
+) -> HttpResponse | None:
+    """Enter with a form that was answered, and see to it that somebody opens the meeting; None while they do."""
     try:
-        meeting = wait_for(lambda: open_meeting(room=room), patience_s=PATIENCE_S)
+        meeting = opened(room)
     except StillBusy:
-        response = see_other(f"{reverse('call', args=[room.slug])}?since={int(timezone.now().timestamp())}")
-        visits.remember_pending(response, room, pending)
-        visits.remember_name(response, name)
-        return response
+        return None
     except OpeningFailed as error:
-        return show(request, failed(room, str(error), error.retry_after_s, fields=_again(request)))
+        return show(request, failed(room, str(error), error.retry_after_s, fields=fields))
     except NotYet as error:
         return show(request, not_yet(room, error.opens_at))
     except RoomArchived:
         return show(request, room_archived(room))
-    response = come_in(request, meeting, pending)
-    visits.remember_name(response, name)
-    return response
+    return come_in(request, meeting, pending)
+
+
+def opened(room: Room) -> Meeting:
+    """The room's open meeting. Only whoever has to open it takes a thread. Raises ``StillBusy`` where it is not
+    open soon or somebody else is opening it, and what ``take_place`` and ``open_place`` raise."""
+    place = take_place(room=room)
+    if place.is_ours:
+        return wait_for(lambda: open_place(place), whose=place.meeting.platform, patience_s=PATIENCE_S)
+    if place.meeting.status != Meeting.Status.OPEN:
+        raise StillBusy
+    return place.meeting
 
 
 def come_in(request: HttpRequest, meeting: Meeting, pending: visits.Pending) -> HttpResponse:
@@ -112,6 +134,7 @@ def come_in(request: HttpRequest, meeting: Meeting, pending: visits.Pending) -> 
             name=pending.name,
             answer=Participant.Answer(pending.answer),
             participant_id=visits.participant_id_for(request, meeting),
+            pressed_at=pending.pressed_at,
         )
     except ConsentNeeded:
         return show(request, declined(meeting.room))

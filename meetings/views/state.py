@@ -52,16 +52,18 @@ def call_state(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_POST
 def report(request: HttpRequest, slug: str) -> HttpResponse:
-    """The host's page says whether it records now (platforms whose recording only a page can start)."""
+    """The host's page says whether it records now (platforms whose recording only a page can start), and with
+    ``"failed": true`` that it could not be started."""
     participant = inside(request, slug)
     if participant is None or not participant.is_host:
         return _json({"error": "not found"}, status=404)
     try:
-        recording = json.loads(request.body)["recording"]
-    except (ValueError, TypeError, KeyError):
-        recording = None
-    if not isinstance(recording, bool):
-        return _json({"error": '{"recording": true} or {"recording": false}'}, status=400)
+        told = json.loads(request.body)
+        recording, failed = told["recording"], told.get("failed", False)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        recording = failed = None
+    if not (isinstance(recording, bool) and isinstance(failed, bool)):
+        return _json({"error": '{"recording": true} or {"recording": false, "failed": false}'}, status=400)
     if not registry.get(participant.meeting.platform).capabilities.server_recording:
-        capture.report_from_page(meeting=participant.meeting, recording=recording)
+        capture.report_from_page(meeting=participant.meeting, recording=recording, failed=failed)
     return _json({"ok": True})

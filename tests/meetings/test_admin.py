@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 
 from meetings.models import Capture, Consent, ConsentText, Meeting, Participant, ParticipantSession, Waiting
-from platforms.models import WebhookEvent
+from platforms.models import Touched, WebhookEvent
 from recordings.models import Recording, Transcript, TranscriptSegment
 from rooms.models import Move
 from rooms.services import move_room
@@ -66,7 +66,7 @@ def meeting(db):
     TranscriptSegment.objects.create(
         transcript=transcript, start_ms=67_000, end_ms=70_000, text="It was the best of times", participant=cleo
     )
-    WebhookEvent.objects.create(
+    event = WebhookEvent.objects.create(
         platform="whereby",
         body=b"{}",
         body_sha256="a" * 64,
@@ -77,6 +77,8 @@ def meeting(db):
         outcome="joined: meeting, participant",
         touched=[["meetings.Meeting", str(meeting.pk)], ["meetings.Participant", str(cleo.pk)]],
     )
+    for label, key in event.touched:
+        Touched.objects.create(event=event, label=label, key=key, received_at=event.received_at)
     move_room(
         room_id=room.pk, platform="daily", reason="pilot", source=Move.Source.COMMAND, now=NOW + timedelta(hours=1)
     )
@@ -220,7 +222,7 @@ def test_a_meetings_page_needs_the_same_queries_for_one_person_and_for_many(
             Recording.objects.create(
                 platform="whereby", provider_recording_id=str(who.pk), meeting=meeting, found_by="poller"
             )
-        with django_assert_max_num_queries(25) as queries:
+        with django_assert_max_num_queries(12) as queries:
             page(staff, meeting)
         counts.append(len(queries))
     assert counts[0] == counts[1] == counts[2]
@@ -237,6 +239,22 @@ def test_meetings_are_found_by_person_room_and_provider_ids(staff, meeting, sear
     make_meeting()
     found = staff.get("/admin/meetings/meeting/", {"q": search}).context["cl"].result_list
     assert list(found) == [meeting]
+
+
+def test_lists_show_the_newest_first(staff, meeting):
+    for number in (2, 1, 3):
+        later = meeting.created_at + timedelta(days=number)
+        person = make_participant(meeting, created_at=later)
+        make_stay(person, joined_at=later)
+        Consent.objects.create(participant=person, text=ConsentText.objects.first(), answer="yes", answered_at=later)
+    for model, field in [
+        ("participant", "created_at"),
+        ("participantsession", "joined_at"),
+        ("consent", "answered_at"),
+    ]:
+        page = staff.get(f"/admin/meetings/{model}/")
+        times = [getattr(row, field) for row in page.context["cl"].result_list]
+        assert times[:3] == [meeting.created_at + timedelta(days=number) for number in (3, 2, 1)], model
 
 
 def test_meetings_are_found_by_our_id_and_by_date(staff, meeting):

@@ -18,7 +18,7 @@ from meetings.tasks import drive_capture
 from platforms.base import PlatformRefused, PlatformUnavailable
 from platforms.events import RecordingStarted
 from platforms.signals import platform_event
-from platforms.work import claim
+from platforms.work import Defer, claim
 from tests.factories import NOW, make_meeting, make_participant, make_room, make_stay
 
 pytestmark = pytest.mark.django_db
@@ -56,7 +56,7 @@ def drive(row, at):
     outcome = ""
     try:
         capture.drive(lease, now=at)
-    except capture.Defer as wait:
+    except Defer as wait:
         outcome = str(wait)
         lease.defer(str(wait), wait.after)
     if Capture.objects.filter(pk=row.pk).exists():
@@ -372,6 +372,44 @@ def test_a_page_that_has_not_started_yet_confirms_no_stop(page_meeting, host):
     report_from_page(meeting=page_meeting, recording=False, now=later(11))
     row.refresh_from_db()
     assert row.state == "off"
+
+
+def test_a_start_that_fails_in_the_page_is_kept_and_shown(page_meeting, host):
+    """Where only a page records, no event tells of it."""
+    join(page_meeting)
+    assert instruction_for(participant=host, now=NOW) == "start"
+    for seconds in (2, 3):  # the pages of two hosts
+        report_from_page(meeting=page_meeting, recording=False, failed=True, now=later(seconds))
+    row = page_meeting.captures.get()
+    assert (row.state, row.failed_at) == ("failed", later(2))
+    told = situation(page_meeting, now=later(4))
+    assert told.problem == "The recording failed: The video service could not start it."
+    assert (told.recording, told.can_start) == (False, True)
+    assert instruction_for(participant=host, now=later(5)) is None, "starting it again is for a host to say"
+
+
+def test_an_order_too_many_stops_nothing(page_meeting, host):
+    """Two hosts were told to start it: one of them succeeds, the other one hears of an error."""
+    row = Capture.objects.create(meeting=page_meeting, state="on", started_at=NOW, ordered_at=NOW, status="done")
+    report_from_page(meeting=page_meeting, recording=False, failed=True, now=later(1))
+    join(page_meeting, NO)
+    assert instruction_for(participant=host, now=later(2)) == "stop"
+    report_from_page(meeting=page_meeting, recording=False, failed=True, now=later(20))
+    row.refresh_from_db()
+    assert row.state == "stopping", "an error confirms no stop"
+    report_from_page(meeting=page_meeting, recording=False, now=later(21))
+    row.refresh_from_db()
+    assert (row.state, row.failed_at) == ("off", None)
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(3, "stopping"), (11, "failed")])
+def test_a_failed_start_lets_in_whoever_refused_once_no_other_order_may_succeed(page_meeting, host, seconds, state):
+    join(page_meeting)
+    assert instruction_for(participant=host, now=NOW) == "start"
+    join(page_meeting, NO)
+    assert instruction_for(participant=host, now=later(2)) == "stop"
+    report_from_page(meeting=page_meeting, recording=False, failed=True, now=later(seconds))
+    assert page_meeting.captures.get().state == state
 
 
 def test_no_host_no_recording_and_the_reason_is_shown(page_meeting):

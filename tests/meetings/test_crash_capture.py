@@ -1,4 +1,4 @@
-"""kill -9 of the worker around an order to the provider, and a wiped broker: recorded once, stopped once."""
+"""kill -9 of the worker around an order to the provider, and a wiped broker: recorded once, stopped once, closed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,20 @@ POINTS = [
     "before:platforms.daily.client.DailyClient.stop_recording",
     "after:platforms.daily.client.DailyClient.stop_recording",  # it stopped, the row does not say so
 ]
+CLOSING = [
+    "before:platforms.daily.adapter.DailyAdapter.end_room",  # taken, and everybody is still inside
+    "after:platforms.daily.adapter.DailyAdapter.end_room",  # the room is gone, the row does not say so
+]
+END = """
+import json
+from meetings.lifecycle import end_meeting
+from meetings.models import Meeting
+from platforms.work import waker
+for meeting in Meeting.objects.filter(pk__in={ids!r}):
+    end_meeting(meeting=meeting, reason="host")
+assert waker.flush(10)
+print(json.dumps(len({ids!r})))
+"""
 WISH = """
 import json
 from django.utils import timezone
@@ -110,3 +124,38 @@ def test_killed_around_an_order_it_is_carried_out_once(product, sandbox):
     for name in to_stop:
         assert at_provider(sandbox, rooms[name]) == [(running[name], False)], "the same recording, and it is over"
     assert product.rows("SELECT COUNT(*) FROM meetings_capture") == [(len(rooms),)]
+
+
+def inside(sandbox, rooms):
+    """How many are in these rooms, and which of the rooms are open at the provider."""
+    people = [each for each in sandbox.control("GET", "people") if each["state"] == "in"]
+    opened = {each["name"].lstrip("/") for each in sandbox.control("GET", "rooms") if each["state"] == "open"}
+    return sum(each["room"].partition(":")[2].lstrip("/") in rooms for each in people), opened & {*rooms}
+
+
+def test_killed_around_the_closing_of_a_room_it_is_closed(product, sandbox):
+    meetings = open_meetings(product, 3)
+    ids, rooms = [name for name, _ in meetings], [room for _, room in meetings]
+    for room in rooms:
+        come_in(sandbox, room)
+    assert inside(sandbox, rooms) == (3, {*rooms})
+
+    worker = product.start_worker(crash_at=",".join(CLOSING), threads=len(CLOSING))
+    product.run(END.format(ids=ids[:2]))
+    worker.wait_until_stopped()
+    people, opened = inside(sandbox, rooms)
+    assert (people, len(opened)) == (2, 2), "one of the two closed, the other one not yet"
+    # this one is told to a broker that forgets
+    product.run(END.format(ids=ids[2:]))
+    product.wipe_broker()
+    product.start_sweeper()
+    product.start_worker(threads=2)
+    worker.kill()
+
+    def still_open():
+        return product.rows("SELECT id FROM meetings_meeting WHERE closed_at_provider_at IS NULL")
+
+    until(lambda: not still_open(), "not all were closed", WITHIN_S, lambda: str(still_open()))
+    assert inside(sandbox, rooms) == (0, set())
+    tries = product.rows("SELECT close_attempts FROM meetings_meeting ORDER BY close_attempts")
+    assert tries == [(1,), (2,), (2,)]

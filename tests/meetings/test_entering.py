@@ -5,7 +5,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 
 from meetings.consent import recording_allowed
-from meetings.entering import ConsentNeeded, MeetingOver, MustWait, enter, entry_for, still_here
+from meetings.entering import ConsentNeeded, MeetingOver, MustWait, enter, entry_for, page_is_gone, still_here
 from meetings.models import Capture, Meeting, Participant
 from meetings.signals import consent_withdrawn
 from platforms.base import PlatformUnavailable
@@ -204,23 +204,65 @@ def test_changing_yes_to_no_takes_the_yes_back(meeting, recording):
     assert told == [(meeting.pk, bob.pk)]
 
 
-@pytest.mark.parametrize(("platform", "counts"), [("fake-page", True), ("fake", False)])
-def test_an_open_page_counts_where_no_event_came_and_nobody_can_be_asked(fake_platforms, platform, counts):
-    """Without it, whoever refused would be forgotten after a minute, and be recorded."""
+# -- the page of a call is open
+
+
+def later(seconds):
+    return NOW + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("platform", ["fake-page", "fake"])
+def test_whoever_refused_is_not_forgotten_while_their_page_is_open(fake_platforms, platform):
+    """A slow frame gets in by itself at any time: the camera's question may be answered after minutes."""
     meeting = make_meeting(make_room(platform=platform))
     ben = guest(meeting, answer=NO)
-    later = NOW + timedelta(seconds=50)
-    still_here(participant=ben, now=later)
-    assert recording_allowed(meeting, now=later + timedelta(seconds=50))[0] is not counts
+    for seconds in range(5, 121, 5):
+        ben.refresh_from_db()
+        still_here(participant=ben, now=later(seconds))
+        assert not recording_allowed(meeting, now=later(seconds))[0]
+    assert not recording_allowed(meeting, now=later(159))[0]
+    assert recording_allowed(meeting, now=later(181))[0]
 
 
-def test_an_open_page_says_nothing_of_whom_the_provider_has_told(fake_platforms):
-    meeting = make_meeting(make_room(platform="fake-page"))
+def test_a_frame_that_lost_its_connection_comes_back_unrecorded(meeting):
     ben = guest(meeting, answer=NO)
-    make_stay(ben, left_at=NOW + timedelta(seconds=10))
-    still_here(participant=ben, now=NOW + timedelta(seconds=50))
+    still_here(participant=ben, now=later(290))
+    make_stay(ben, joined_at=later(3), left_at=later(300), reported_left_at=later(300))
+    assert not recording_allowed(meeting, now=later(301))[0]
+
+
+def test_a_page_that_is_loaded_again_counts_though_its_old_frame_goes_later(meeting):
+    ben = guest(meeting, answer=NO)
+    entry_for(participant=ben, now=later(300))
+    make_stay(ben, joined_at=later(3), left_at=later(301), reported_left_at=later(301))
+    assert not recording_allowed(meeting, now=later(302))[0]
+    make_stay(ben, joined_at=later(303), left_at=later(310), reported_left_at=later(310))
+    assert recording_allowed(meeting, now=later(311))[0]
+
+
+def test_a_page_that_is_gone_holds_up_nobody(meeting):
+    ben = guest(meeting, answer=NO)
+    make_stay(ben, joined_at=later(3), left_at=later(300), reported_left_at=later(300))
+    still_here(participant=ben, now=later(299))
+    page_is_gone(ben.pk)
+    page_is_gone(ben.pk)
+    assert recording_allowed(meeting, now=later(301))[0]
+
+
+def test_a_page_that_wakes_up_stops_what_records(provider, meeting, recording):
+    """E.g. a computer that slept for hours: its frame is about to connect again."""
+    ben = guest(meeting, answer=NO)
+    Participant.objects.filter(pk=ben.pk).update(entered_at=NOW - timedelta(hours=2), held_until_stopped=False)
+    meeting.captures.update(state="on", stop_wanted_at=None)
     ben.refresh_from_db()
-    assert ben.entered_at == NOW
+    still_here(participant=ben, now=NOW)
+    assert meeting.captures.get().state == "stopping"
+
+
+def test_pages_of_people_who_agreed_write_nothing(meeting, django_assert_num_queries):
+    ben = guest(meeting, answer=YES)
+    with django_assert_num_queries(0):
+        still_here(participant=ben, now=later(30))
 
 
 # -- recordings on a host's own computer

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import dramatiq
@@ -7,7 +8,8 @@ from meetings import lifecycle, periodic, presence
 from meetings.lifecycle import close_at_provider, end_meeting, end_what_is_over, wake_closing
 from meetings.models import Capture, Meeting
 from meetings.tasks import close_meeting
-from platforms.base import PlatformUnavailable, PresentPerson, RoomPresence
+from platforms.base import PlatformRefused, PlatformUnavailable, PresentPerson, RoomPresence
+from platforms.events import ParticipantJoined, ParticipantLeft
 from platforms.periodic import jobs
 from tests.factories import NOW, make_meeting, make_participant, make_room, make_stay, make_user
 
@@ -133,6 +135,15 @@ def test_somebody_on_the_way_in_keeps_it_open(meeting):
     assert end_rules(meeting, 730) == ""
     look(meeting, 740, 760)
     assert end_rules(meeting, 761) == "empty"
+
+
+def test_somebody_who_came_and_went_is_on_no_way_in(meeting, settings):
+    settings.EMPTY_GRACE_S = 5
+    left = make_participant(meeting, entered_at=later(590))
+    make_stay(left, joined_at=later(591), left_at=later(600), reported_left_at=later(600))
+    presence.settle(meeting)
+    look(meeting, 605, 620)
+    assert end_rules(meeting, 621) == "empty"
 
 
 def test_where_there_is_no_presence_events_must_do(page_meeting):
@@ -261,3 +272,66 @@ def test_jobs_run_over_everything(provider, meeting, page_meeting):
     assert meeting.captures.get().state == "wanted"
     periodic.end_meetings(later(hours=9))
     assert set(Meeting.objects.values_list("status", "end_reason")) == {("ended", "limit")}
+
+
+# -- who was there after all
+
+
+def joined(session_id, seconds, **fields):
+    who = {"user_id": "somebody", "name": "Sam"} | fields
+    return ParticipantJoined(
+        platform="fake", room_name="room", session_id=session_id, occurred_at=later(seconds), **who
+    )
+
+
+def left(session_id, seconds, **fields):
+    who = {"user_id": "somebody", "name": "Sam"} | fields
+    return ParticipantLeft(platform="fake", room_name="room", session_id=session_id, occurred_at=later(seconds), **who)
+
+
+@pytest.fixture
+def over(meeting):
+    """A meeting that was ended after ten minutes; its provider's room is still to be closed."""
+    Meeting.objects.update(provider_room_name="room")
+    return end_meeting(meeting=Meeting.objects.get(), reason=Meeting.EndReason.HOST, now=later(600))
+
+
+def stays(meeting):
+    rows = meeting.sessions.order_by("session_id")
+    return list(rows.values_list("session_id", "participant__name", "joined_at", "left_at"))
+
+
+def test_stays_of_which_no_event_came_are_found_when_the_room_is_closed(over, provider):
+    ours = make_participant(over, "Ann", came_by_page=True)
+    provider.past = [
+        joined("a", 1, user_id=ours.provider_user_id, name="Ann at the provider"),
+        left("a", 300, user_id=ours.provider_user_id),
+        joined("b", 5),
+        replace(joined("c", 5), room_name="another room"),
+    ]
+    close_at_provider(over.pk, now=later(600))
+    found = [("a", "Ann", later(1), later(300)), ("b", "Sam", later(5), later(600))]
+    assert stays(over) == found
+    Meeting.objects.update(closed_at_provider_at=None, close_due_at=later(700))
+    close_at_provider(over.pk, now=later(700))
+    assert stays(over) == found
+
+
+def test_what_events_told_is_not_told_again(over, provider):
+    ended = {"left_at": later(300), "reported_left_at": later(300)}
+    make_stay(make_participant(over, "Ann"), session_id="a", joined_at=later(1), **ended)
+    before = stays(over)
+    provider.past = [joined("a", 0, user_id="x"), left("a", 301, user_id="x")]
+    close_at_provider(over.pk, now=later(600))
+    assert stays(over) == before
+
+
+def test_no_answer_about_who_was_there_is_asked_for_again_and_a_refusal_is_not(over, provider):
+    provider.past = [joined("b", 5)]
+    provider.errors["past_stays"] = [PlatformUnavailable("503"), PlatformRefused("no", status=403)]
+    close_at_provider(over.pk, now=later(600))
+    assert Meeting.objects.get().closed_at_provider_at is None
+    assert provider.closed  # but the room is closed already
+    close_at_provider(over.pk, now=later(700))
+    assert Meeting.objects.get().closed_at_provider_at == later(700)
+    assert stays(over) == []

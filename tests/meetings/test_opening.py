@@ -15,6 +15,7 @@ from meetings.models import Meeting
 from meetings.opening import NotYet, OpeningFailed, RoomArchived, open_meeting, options_for
 from platforms.base import PlatformRefused, PlatformUnavailable
 from platforms.registry import get
+from rooms import switching
 from rooms.services import move_room
 from tests.factories import NOW, make_meeting, make_room
 
@@ -331,3 +332,27 @@ def test_twenty_at_once_open_one_meeting_on_sqlite(tmp_path):
 @pytest.mark.postgres
 def test_twenty_at_once_open_one_meeting_on_postgresql(postgres_url):
     _expect_one_meeting(_open_by_twenty(postgres_url))
+
+
+def test_a_closed_platform_is_not_asked_again_for_a_place_that_somebody_died_in(provider, room, dead_opener):
+    switching.close(platform="fake", reason="drill")
+    with pytest.raises(OpeningFailed, match="No new meetings can be started"):
+        open_meeting(room=room, now=later(minutes=10))
+    assert provider.calls == []
+    dead_opener.refresh_from_db()
+    assert (dead_opener.status, dead_opener.failure) == ("failed", "Fake is closed for new meetings.")
+
+
+def test_a_place_that_was_lost_while_waiting_for_a_thread_is_left_alone(provider, room):
+    place = opening.take_place(room=room, now=NOW)
+    assert opening.take_place(room=room, now=later(seconds=31)).is_second_try
+    with pytest.raises(OpeningFailed, match="taking long"):
+        opening.open_place(place, lambda: later(seconds=32))
+    assert provider.calls == []
+
+
+def test_the_time_to_open_begins_when_it_is_begun(provider, room):
+    place = opening.take_place(room=room, now=NOW)
+    provider.after["create_room"] = lambda: opening.take_place(room=room, now=later(seconds=40))
+    assert opening.open_place(place, lambda: later(seconds=20)).status == "open"
+    assert provider.calls == ["create_room"]

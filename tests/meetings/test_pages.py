@@ -392,11 +392,32 @@ def test_the_page_of_a_host_records_where_the_server_cannot(client, page_room):
     capture.wish_start(meeting=participant.meeting, by=user)
     state = client.get("/rooms/page-room/call/state").json()
     assert (state["instruction"], state["recording"], state["answer"]) == ("start", False, "yes")
-    for body, status in (('{"recording": true}', 200), ('{"recording": "yes"}', 400), ("[]", 400), ("{", 400)):
+    for body, status in (
+        ('{"recording": true}', 200),
+        ('{"recording": "yes"}', 400),
+        ('{"recording": true, "failed": 1}', 400),
+        ("[]", 400),
+        ('"recording"', 400),
+        ("{", 400),
+    ):
         posted = client.post("/rooms/page-room/call/report", body, content_type="application/json")
         assert posted.status_code == status
     state = client.get("/rooms/page-room/call/state").json()
     assert (state["instruction"], state["recording"]) == (None, True)
+
+
+def test_the_page_of_a_host_tells_that_it_could_not_be_started(client, page_room):
+    user = make_user()
+    page_room.owner = user
+    page_room.save()
+    client.force_login(user)
+    participant = come_in(client, page_room)
+    make_stay(participant)
+    capture.wish_start(meeting=participant.meeting, by=user)
+    client.post("/rooms/page-room/call/report", '{"recording": false, "failed": true}', content_type="application/json")
+    state = client.get("/rooms/page-room/call/state").json()
+    assert (state["instruction"], state["recording"]) == (None, False)
+    assert "could not start it" in state["capture_problem"]
 
 
 def test_call_state_is_only_for_who_is_in_the_meeting(client, room):
@@ -412,7 +433,8 @@ def test_call_state_is_only_for_who_is_in_the_meeting(client, room):
 def test_an_answer_can_be_changed_during_the_call(client, room):
     participant = come_in(client, room, answer="no")
     for given, in_force in (("yes", "yes"), ("no", "withdrawn"), ("maybe", "withdrawn")):
-        client.post("/rooms/standup/call/answer", {"answer": given})
+        words = words_on(client.get("/rooms/standup/call/"))
+        client.post("/rooms/standup/call/answer", {"answer": given, "words": words})
         participant.refresh_from_db()
         assert participant.answer == in_force
     assert [consent.answer for consent in participant.consents.all()] == ["no", "yes", "withdrawn"]

@@ -96,10 +96,22 @@ def test_receipt_tells_what_happened(anybody, participant):
     address = f"/receipts/{participant.receipt_token}/"
     text = anybody.get(address).content.decode()
     assert "A recording ran from" in text
+    assert ", still running" not in text
     assert "kept in our storage" in text
     recording.deleted_at = now
     recording.save()
     assert "deleted on" in anybody.get(address).content.decode()
+
+
+def test_a_recording_that_failed_is_not_said_to_run(anybody, participant):
+    now = timezone.now()
+    row = Capture.objects.create(meeting=participant.meeting, state="on", started_at=now)
+    address = f"/receipts/{participant.receipt_token}/"
+    assert ", still running" in anybody.get(address).content.decode()
+    Capture.objects.filter(pk=row.pk).update(state="failed", failed_at=now)
+    text = anybody.get(address).content.decode()
+    assert "failed at" in text
+    assert ", still running" not in text
 
 
 def test_a_look_changes_nothing(anybody, participant):

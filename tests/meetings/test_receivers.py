@@ -27,13 +27,13 @@ def meeting(fake_platforms):
 
 @pytest.fixture
 def tell(meeting):
-    def event(kind, seconds, **fields):
+    def event(kind, seconds, /, **fields):
         return tell_any(kind, seconds, **{"room_name": meeting.provider_room_name, **fields})
 
     return event
 
 
-def tell_any(kind, seconds, **fields):
+def tell_any(kind, seconds, /, **fields):
     """Send one event; what meetings' receiver says it touched."""
     event = getattr(events, kind)(**{"platform": "fake", "occurred_at": later(seconds), **fields})
     answers = {receiver.__module__: touched for receiver, touched in platform_event.send(sender=None, event=event)}
@@ -272,3 +272,35 @@ def test_a_finished_recording_leaves_its_work_alone(meeting, tell, capture):
     tell_any("RecordingStarted", 3, recording_id="r1", instance_id=str(capture.pk))
     capture.refresh_from_db()
     assert (capture.status, capture.attempts) == ("running", 3)
+
+
+# -- recordings on a host's own computer
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("RecordingStarted", {"recording_id": "r1", "kind": "local"}),
+        ("RecordingReady", {"recording_id": "r1", "kind": "local", "started_at": NOW, "duration_s": 60}),
+        ("RecordingFailed", {"instance_id": "c3df927c-f738-4471-a2b7-066fa7e95a6b", "message": "no disk"}),
+        ("RecordingFailed", {"message": "no disk"}),
+    ],
+)
+def test_a_recording_on_a_hosts_computer_is_not_ours(meeting, tell, kind, fields):
+    Meeting.objects.update(recording_type="local")
+    touched = tell(kind, 9, **fields)
+    assert ("meetings.Meeting", str(meeting.pk)) in touched
+    assert not Capture.objects.exists()
+
+
+@pytest.mark.parametrize("kind", ["RecordingStarted", "RecordingReady"])
+def test_neither_is_one_in_a_room_that_records_otherwise(meeting, tell, kind):
+    tell(kind, 9, recording_id="r1", kind="local")
+    assert not Capture.objects.exists()
+
+
+def test_a_failure_of_our_own_order_is_kept_wherever_it_is(meeting, tell, capture):
+    Meeting.objects.update(recording_type="local")
+    tell("RecordingFailed", 9, instance_id=str(capture.pk), message="no disk")
+    capture.refresh_from_db()
+    assert (capture.state, capture.error) == ("failed", "no disk")

@@ -50,8 +50,7 @@ def waiting(client, room, monkeypatch):
     """A browser whose form was sent and whose meeting takes long to open."""
     from meetings.background import StillBusy
 
-    def busy(work, *, patience_s):
-        opening(room)
+    def busy(work, **_):
         raise StillBusy
 
     monkeypatch.setattr("meetings.views.room.wait_for", busy)
@@ -151,6 +150,43 @@ def test_slow_opening_that_fails_says_so(waiting):
     Meeting.objects.update(status="failed", ended_at=timezone.now())
     main = says(client.get(address), "The call could not be opened", 503)
     assert 'name="name" value="Gil Guest"' in main
+
+
+def test_an_older_failure_is_not_the_failure_of_this_opening(waiting, room):
+    """No meeting there yet is no failed one."""
+    client, address = waiting
+    Meeting.objects.update(status="failed", ended_at=timezone.now() - timedelta(minutes=1))
+    assert heading(client.get(address)) == "Opening the meeting"
+
+
+def test_looking_opens_the_meeting_where_nobody_does(waiting, room, provider, monkeypatch):
+    client, address = waiting
+    monkeypatch.undo()
+    assert heading(client.get(address)) == "Opening the meeting"
+    assert provider.calls == []  # somebody does
+    Meeting.objects.update(opening_until=timezone.now() - timedelta(seconds=1))
+    assert client.get(address)["Location"] == "/rooms/standup/call/"
+    assert provider.calls == ["find_room", "create_room"]
+    assert Meeting.objects.get().participants.get().name == "Gil Guest"
+
+
+def test_looking_opens_the_next_meeting_after_one_that_was_over_at_once(waiting, room, provider, monkeypatch):
+    client, address = waiting
+    monkeypatch.undo()
+    Meeting.objects.update(status="ended", ended_at=timezone.now())
+    assert client.get(address)["Location"] == "/rooms/standup/call/"
+    assert Meeting.objects.live().get().participants.get().name == "Gil Guest"
+
+
+def test_looking_that_fails_to_open_says_so(waiting, room, provider, monkeypatch):
+    client, address = waiting
+    monkeypatch.undo()
+    Meeting.objects.update(status="ended", ended_at=timezone.now())
+    provider.errors["create_room"] = [PlatformUnavailable("503", retry_after_s=17)]
+    assert 'name="name" value="Gil Guest"' in says(client.get(address), "The call could not be opened", 503)
+    # and it is not tried again by looking
+    says(client.get(address), "The call could not be opened", 503)
+    assert provider.calls == ["create_room"]
 
 
 def test_words_of_a_slow_opening_that_changed_are_asked_anew(waiting, room):

@@ -1,7 +1,8 @@
-// Waiting: looks every second whether it is over, and speaks only when the words change. Without scripts the page
-// reloads itself.
+// Waiting: looks whether it is over, at first often (most meetings open at once), then every second; speaks only when
+// the words change. Without scripts the page reloads itself.
 const section = document.getElementById("progress");
 const url = section.dataset.url;
+let pause = 250;
 
 async function look() {
   try {
@@ -20,7 +21,8 @@ async function look() {
   } catch {
     // the network is away for a moment
   }
-  setTimeout(look, 1000);
+  pause = Math.min(2 * pause, 1000);
+  setTimeout(look, pause);
 }
 
-setTimeout(look, 1000);
+setTimeout(look, pause);

@@ -8,6 +8,8 @@ const container = byId("frame");
 const POLL_MS = data.pageRecords ? 3000 : 5000;
 //: what the platform's script said itself is newer than what our server has heard, for this long
 const OWN_WORD_MS = 20000;
+//: whoever knocks for this long is told that nobody has answered, and may go on waiting
+const NO_ANSWER_MS = 120000;
 
 let controls = null;
 let leaving = false;
@@ -29,7 +31,7 @@ function say(text, box = byId("said")) {
 
 // -- what is shown ---------------------------------------------------------------------------------------------------
 
-const own = { recording: null, people: null };
+const own = { recording: null, people: null, waiting: null };
 const heard = (name, told, forMs = OWN_WORD_MS) =>
   own[name] && Date.now() - own[name].at < forMs ? own[name].value : told;
 let recording = !byId("recording-sign").hidden;
@@ -59,16 +61,22 @@ function showPeople(count) {
   byId("people").textContent = String(Math.max(1, count));
 }
 
+let waiting = Number(byId("waiting")?.textContent ?? 0);
+
 function showWaiting(count) {
   const fact = byId("waiting-fact");
   if (!fact) return;
   fact.hidden = count === 0;
   byId("waiting").textContent = String(count);
+  if (count > waiting) say(`${count === 1 ? "One person is" : `${count} people are`} waiting to be let in.`, byId("waiting-said"));
+  if (count === 0) say("", byId("waiting-said"));
+  waiting = count;
 }
 
 function showKnockers(people) {
   const box = byId("knockers");
   if (!box) return;
+  own.waiting = { value: people.length, at: Date.now() };
   showWaiting(people.length);
   box.hidden = people.length === 0;
   box.querySelector("ul").replaceChildren(
@@ -123,13 +131,15 @@ for (const form of document.querySelectorAll("form[data-quiet]")) {
     event.preventDefault();
     const body = new FormData(form, event.submitter);
     let answer = {};
+    let saved = false;
     try {
       const response = await fetch(form.getAttribute("action"), { method: "POST", body, headers: { Accept: "application/json" } });
       answer = await response.json();
+      saved = response.ok;
     } catch {
       answer = { message: "That did not work. Please try again." };
     }
-    if (form.id === "answer-form" || form.id === "ask-form") {
+    if (saved && (form.id === "answer-form" || form.id === "ask-form")) {
       asked = true;
       for (const radio of document.querySelectorAll("#answer-form input[name=answer]")) {
         radio.checked = radio.value === body.get("answer");
@@ -197,7 +207,7 @@ async function poll() {
     // where our server does not record, the call itself knows best, however long ago it said so
     showRecording(heard("recording", state.recording, data.serverRecords ? OWN_WORD_MS : Infinity));
     showPeople(heard("people", state.people));
-    showWaiting(state.waiting);
+    showWaiting(heard("waiting", state.waiting));
     if (state.recording && state.answer === "none") ask();
     if (state.ends_at) {
       const minutes = Math.max(0, Math.round((new Date(state.ends_at) - Date.now()) / 60000));
@@ -222,28 +232,42 @@ async function follow(instruction) {
   }
 }
 
-async function report(on) {
+async function report(on, failed) {
   await fetch(data.urls.report, {
     method: "POST",
     headers: {
       "Content-Type": "application/json",
       "X-CSRFToken": document.querySelector("input[name=csrfmiddlewaretoken]").value,
     },
-    body: JSON.stringify({ recording: on }),
+    body: JSON.stringify({ recording: on, failed: failed && !on }),
     keepalive: true,
   });
 }
 
 // -- the call ------------------------------------------------------------------------------------------------------
 
+//: the platform's script has just said so: the recording that does not run, as it says next, could not be started
+let recordingFailed = false;
+let unanswered = null;
+
+function showKnocking(knocks) {
+  byId("knocking").hidden = !knocks;
+  if (knocks) unanswered ??= setTimeout(() => { byId("unanswered").hidden = false; }, NO_ANSWER_MS);
+  else {
+    clearTimeout(unanswered);
+    unanswered = null;
+    byId("unanswered").hidden = true;
+  }
+}
+
 const on = {
   joined() {
-    byId("knocking").hidden = true;
+    showKnocking(false);
     document.body.dataset.call = "joined";
     poll();
   },
   waiting() {
-    byId("knocking").hidden = false;
+    showKnocking(true);
     document.body.dataset.call = "waiting";
   },
   left(reason) {
@@ -251,8 +275,9 @@ const on = {
   },
   recording(running) {
     own.recording = { value: running, at: Date.now() };
+    if (data.pageRecords) report(running, recordingFailed && !recording).catch(() => {});
+    recordingFailed = false;
     showRecording(running);
-    if (data.pageRecords) report(running).catch(() => {});
   },
   count(people) {
     own.people = { value: people, at: Date.now() };
@@ -260,6 +285,8 @@ const on = {
   },
   knocking: showKnockers,
   problem(kind, message) {
+    document.body.dataset.problem = kind;
+    recordingFailed = kind === "recording";
     if (kind === "camera" || kind === "connection") {
       if (message) byId(kind).querySelector(".what").textContent = message;
       byId(kind).hidden = false;
