@@ -13,22 +13,13 @@ from django.utils.safestring import SafeString
 
 from meetings.dossier import clock, events_section
 from meetings.models import Meeting
+from platforms.filters import NamedValues
+from platforms.moments import NOTHING, exact, when
 from recordings.models import Recording, Transcript
 from recordings.playing import admit_media, send_file
 from rooms.models import Room
 from rooms.staff.again import RunAgain
-from rooms.staff.display import (
-    NOTHING,
-    exact,
-    length,
-    link,
-    page_of,
-    platform_badge,
-    size,
-    status_badge,
-    when,
-    work_badge,
-)
+from rooms.staff.display import length, link, page_of, platform_badge, size, status_badge, work_badge
 from rooms.staff.pages import Button, ReadOnlyAdmin, Section, Table
 
 MOST_LINES = 2000
@@ -51,15 +42,15 @@ class RecordingAdmin(RunAgain, ReadOnlyAdmin):
     date_hierarchy = "found_at"
     search_fields = (
         "id",
-        "provider_recording_id",
-        "provider_room_name",
-        "sha256",
+        "^provider_recording_id",
+        "^provider_room_name",
+        "^sha256",
         "meeting__id",
         "meeting__room__name",
         "meeting__room__slug",
         "meeting__participants__name",
         "meeting__participants__user__email",
-        "meeting__sessions__session_id",
+        "^meeting__sessions__session_id",
     )
     search_help_text = "Recording id, provider’s room name, room, person, session id, SHA-256."
     linked = {"meeting__id__exact": Meeting, "meeting__room__id__exact": Room}
@@ -129,8 +120,7 @@ class RecordingAdmin(RunAgain, ReadOnlyAdmin):
         ]
         if transcript:
             shown.append(_lines(transcript))
-        if row.meeting:
-            shown.append(events_section([str(row.pk)], row.meeting))
+        shown.append(events_section([row]))
         return [section for section in shown if section]
 
 
@@ -229,13 +219,13 @@ class TranscriptAdmin(RunAgain, ReadOnlyAdmin):
     list_display = ("made", "the_room", "the_recording", "state", "language", "engine", "share", "last_error")
     list_display_links = ("made",)
     list_select_related = ("recording__meeting__room",)
-    list_filter = ("status", "language", "engine", "recording__platform")
+    list_filter = ("status", ("language", NamedValues), ("engine", NamedValues), "recording__platform")
     date_hierarchy = "created_at"
     search_fields = (
         "id",
         "segments__text",
-        "recording__provider_recording_id",
-        "recording__provider_room_name",
+        "^recording__provider_recording_id",
+        "^recording__provider_room_name",
         "recording__meeting__room__name",
         "recording__meeting__participants__name",
     )

@@ -6,4 +6,4 @@ class RecordingsConfig(AppConfig):
     verbose_name = "Recordings"
 
     def ready(self) -> None:
-        from recordings import receivers  # noqa: F401
+        from recordings import receivers, timeline  # noqa: F401

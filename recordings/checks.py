@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
 from platforms.checks import messages
-from platforms.environment import is_http_url
+from platforms.environment import Variables
 from recordings import transcribers
 from recordings.filestore import filestore
 
@@ -21,11 +21,9 @@ def storage_is_set_up(app_configs: Sequence[AppConfig] | None, **_: Any) -> list
         filestore()
     except ValueError as error:
         return [Error(f"MEDIA_STORAGE: {error}", hint="file:///path or s3://bucket/prefix", id="recordings.E002")]
-    endpoint = settings.MEDIA_S3_ENDPOINT_URL
-    if settings.MEDIA_STORAGE.startswith("s3:") and endpoint and not is_http_url(endpoint):
-        words = "MEDIA_S3_ENDPOINT_URL (or AWS_S3_ENDPOINT_URL) is not an http(s) URL"
-        return [Error(words, hint="Leave it empty for Amazon's S3.", id="recordings.E003")]
-    return []
+    values = Variables(settings.PLATFORM_ENVIRON, ())
+    values.url("MEDIA_S3_ENDPOINT_URL")
+    return list(messages(values.problems, label="recordings"))
 
 
 @register(Tags.compatibility)

@@ -22,6 +22,7 @@ from django.utils import timezone
 from requests.structures import CaseInsensitiveDict
 
 from meetings import capture
+from meetings import outcomes as outcomes_of_meetings
 from meetings.entering import enter
 from meetings.lifecycle import end_meeting
 from meetings.models import Capture, Meeting, Participant
@@ -41,13 +42,13 @@ from platforms.events import (
 )
 from platforms.models import WebhookEvent
 from platforms.work import claim, work_on
-from recordings import media
+from recordings import media, outcomes
 from recordings.demo_media import PHRASES, Clip, Phrase, speech, write_mp4
 from recordings.filestore import filestore
 from recordings.models import Recording, Transcript, TranscriptSegment
 from recordings.processing import MP4, keep, only_speaker
+from rooms.choosing import choose_platform
 from rooms.models import Room
-from rooms.services import choose_platform
 
 PAUSE_S = 0.4
 LEAD_S = 1.5
@@ -126,13 +127,15 @@ class Stage:
 
     @classmethod
     def open(cls, clock: Clock, room: Room) -> Stage:
-        platform, reason = choose_platform(room)
-        adapter = registry.adapter_classes()[platform].from_environment(settings.PLATFORM_ENVIRON, clock.now)
         now = clock.now()
+        meeting_id = uuid.uuid4()
+        choice = choose_platform(room, meeting_id=meeting_id, now=now)
+        adapter = registry.adapter_classes()[choice.platform].from_environment(settings.PLATFORM_ENVIRON, clock.now)
         meeting = Meeting(
+            id=meeting_id,
             room=room,
-            platform=platform,
-            platform_reason=reason,
+            platform=choice.platform,
+            platform_reason=choice.why,
             status=Meeting.Status.OPEN,
             created_at=now,
             opened_at=now,
@@ -386,6 +389,16 @@ def never_used(clock: Clock, room: Room) -> None:
     now = clock.forward(1800)
     end_meeting(meeting=stage.meeting, reason=Meeting.EndReason.NEVER_USED, now=now)
     Meeting.objects.filter(pk=stage.meeting.pk).update(closed_at_provider_at=now, close_due_at=None)
+
+
+def judged(ended_at: datetime) -> None:
+    """How a meeting went, asked as the sweeper would have: soon after its end, and when its questions are given up."""
+    clock = Clock(ended_at)
+    with living_in(clock):
+        for minutes in (1, 20, 300):
+            now = clock.forward(60 * minutes)
+            outcomes_of_meetings.judge(now)
+            outcomes.judge(now)
 
 
 @contextmanager

@@ -51,6 +51,14 @@ class Recording(Work):
         constraints = [
             models.UniqueConstraint(fields=["platform", "provider_recording_id"], name="recording_once"),
         ]
+        indexes = [
+            *Work.Meta.indexes,
+            models.Index(fields=["found_at", "id"], name="recording_listed"),
+            models.Index(
+                fields=["provider_recording_id"], opclasses=["varchar_pattern_ops"], name="recording_provider_id"
+            ),
+            models.Index(fields=["sha256"], opclasses=["varchar_pattern_ops"], name="recording_sha256"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_platform_display()} {self.provider_recording_id}"
@@ -94,6 +102,7 @@ class Transcript(Work):
     class Meta(Work.Meta):
         abstract = False
         ordering = ["-created_at"]
+        indexes = [*Work.Meta.indexes, models.Index(fields=["created_at", "id"], name="transcript_listed")]
 
     def __str__(self) -> str:
         return f"Transcript of {self.recording}"

@@ -8,12 +8,13 @@ from datetime import datetime
 from platforms import registry
 from platforms.base import PlatformError
 from platforms.periodic import periodic
+from recordings import measuring, outcomes
 from recordings.polling import poll
 
 logger = logging.getLogger(__name__)
 
 
-@periodic(every_s=30)
+@periodic(every_s=30, fills_gaps=True)
 def find_recordings(now: datetime) -> None:
     """Ask each provider for recordings that no webhook told of. One that does not answer does not stop the others."""
     for adapter in registry.configured():
@@ -24,3 +25,13 @@ def find_recordings(now: datetime) -> None:
             continue
         if new:
             logger.info("%s recordings of %s found by polling", new, adapter.slug)
+
+
+@periodic(every_s=10)
+def judge_recordings(now: datetime) -> None:
+    outcomes.judge(now)
+
+
+@periodic(every_s=600)
+def measure_recordings(now: datetime) -> None:
+    measuring.measure(now)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from django.utils import timezone
 
 from meetings.models import ParticipantSession
 from platforms import registry
+from platforms.base import PlatformRefused
 from platforms.work import Defer, Hopeless, Lease, LeaseLost
 from recordings import media, scratch
 from recordings.filestore import StoredFile, filestore
@@ -36,7 +38,8 @@ CHUNK = 1024 * 1024
 def process(lease: Lease[Recording]) -> None:
     """Fetch the file, look at it, keep it, and have it transcribed; or remove it where it may not be kept.
 
-    Raises ``PlatformUnavailable`` (tried again), ``Hopeless`` (an unreadable file).
+    What we keep already is looked at again where the provider does not have it any more. Raises ``PlatformUnavailable``
+    (tried again), ``Hopeless`` (an unreadable file).
     """
     recording = lease.row
     if recording.deleted_at:
@@ -52,9 +55,7 @@ def process(lease: Lease[Recording]) -> None:
             )
         return
     scratch.clear(str(recording.pk))
-    with scratch.folder(str(recording.pk)) as folder:
-        path = folder / "recording"
-        promised = _fetch(lease, path)
+    with scratch.folder(str(recording.pk)) as folder, _file(lease, folder / "recording") as (path, promised):
         probe = _probe(path)
         lease.check()
         # where the provider does not tell how long it ran, only now can be said who was inside until its end
@@ -62,10 +63,14 @@ def process(lease: Lease[Recording]) -> None:
         if _has_to_go(recording):
             remove(lease)
             return
-        stored = filestore().put(recording.media_key, _chunks(lease, path), content_type=MP4, expected_size=promised)
+        if promised is None:
+            stored = StoredFile(key=recording.file_key, size=path.stat().st_size, sha256=recording.sha256)
+        else:
+            chunks = _chunks(lease, path)
+            stored = filestore().put(recording.media_key, chunks, content_type=MP4, expected_size=promised)
     try:
         with lease.finishing():
-            keep(recording, stored, probe)
+            keep(recording, stored, probe, is_new=promised is not None)
     except LeaseLost:
         if Recording.objects.filter(pk=recording.pk, delete_wanted_at__isnull=False).exists():
             filestore().delete(recording.media_key)  # it was removed while we were frozen; we put it back
@@ -81,7 +86,7 @@ def _has_to_go(recording: Recording) -> bool:
     return bool(recording.delete_wanted_at)
 
 
-def keep(recording: Recording, stored: StoredFile, probe: media.Probe) -> None:
+def keep(recording: Recording, stored: StoredFile, probe: media.Probe, *, is_new: bool = True) -> None:
     Recording.objects.filter(pk=recording.pk).update(
         file_key=stored.key,
         sha256=stored.sha256,
@@ -89,7 +94,7 @@ def keep(recording: Recording, stored: StoredFile, probe: media.Probe) -> None:
         content_type=MP4,
         media_duration_s=probe.duration_ms / 1000,
         probe=asdict(probe),
-        fetched_at=timezone.now(),
+        fetched_at=timezone.now() if is_new else recording.fetched_at,
     )
     language = recording.meeting.language if recording.meeting else "en"
     transcript, made = Transcript.objects.get_or_create(recording=recording, defaults={"language": language})
@@ -97,6 +102,24 @@ def keep(recording: Recording, stored: StoredFile, probe: media.Probe) -> None:
         transcript.wake_after_commit()
     else:
         transcript.run_again()
+
+
+@contextmanager
+def _file(lease: Lease[Recording], path: Path) -> Iterator[tuple[Path, int | None]]:
+    """The provider's file, streamed to ``path``, and its size. Where the provider refuses for good, the file that we
+    keep from an earlier time, and None."""
+    recording = lease.row
+    try:
+        size = _fetch(lease, path)
+    except PlatformRefused as refused:
+        if not (recording.file_key and filestore().exists(recording.file_key)):
+            raise
+        logger.warning("recording %s: %s; going on from the file that we keep", recording.pk, refused)
+    else:
+        yield path, size
+        return
+    with filestore().local_copy(recording.file_key) as kept:
+        yield kept, None
 
 
 def _fetch(lease: Lease[Recording], path: Path) -> int:

@@ -114,7 +114,7 @@ def state_of(recording: Recording) -> State:
         return State(f"Removed on {recording.deleted_at:%-d %B %Y}: {recording.delete_reason}.")
     if recording.delete_wanted_at:
         return State(f"Being removed: {recording.delete_reason}.", pending=True)
-    if recording.status == Work.Status.QUARANTINED:
+    if recording.status == Work.Status.QUARANTINED and not recording.file_key:
         return State("This recording could not be fetched. Staff have been shown why.", problem=True)
     if note := recording.probe.get("note"):
         return State(note)

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from meetings.models import Meeting
+from meetings.models import Capture, Meeting
 from meetings.visits import may_read, participant_for, remember_visit
 from recordings.captions import webvtt
 from recordings.deeplink import seconds
@@ -46,6 +46,7 @@ def meeting(request: HttpRequest, pk: str) -> HttpResponseBase:
         "recordings": rows,
         "turns": turns,
         "pending": any(state.pending for _, state in rows) or _recording_expected(found, recordings),
+        "capture_problem": _capture_problem(request, found),
         "removed": bool(recordings) and all(recording.delete_wanted_at for recording in recordings),
         "start_s": start,
         "my_receipt": _my_receipt(request, found),
@@ -73,7 +74,19 @@ def _recording_expected(found: Meeting, recordings: list[Recording]) -> bool:
         return False
     # ordered by us, or by a recorder that the provider sent in by itself
     recorder = found.sessions.filter(participant__is_person=False)
-    return found.captures.filter(started_at__isnull=False).exists() or recorder.exists()
+    ordered = found.captures.filter(started_at__isnull=False).exclude(state=Capture.State.FAILED)
+    return ordered.exists() or recorder.exists()
+
+
+def _capture_problem(request: HttpRequest, found: Meeting) -> str:
+    """Why the last run of its recording failed: what the provider said, for hosts and staff; that it did, for others.
+    Looked up whenever the page is, as providers may tell of it after the meeting."""
+    last = found.captures.order_by("wanted_at").last()
+    if last is None or last.state != Capture.State.FAILED:
+        return ""
+    if found.room.has_host(request.user) or request.user.has_perm("meetings.view_capture"):
+        return f"The recording failed: {last.error or 'the provider gave no reason.'}"
+    return "The recording failed."
 
 
 def _start(request: HttpRequest) -> int | None:

@@ -83,6 +83,41 @@ def test_two_people_in_a_mixed_recording_leave_the_words_without_a_name(recordin
     assert set(Transcript.objects.get().segments.values_list("participant", flat=True)) == {None}
 
 
+def test_what_the_provider_has_no_more_is_processed_again_from_the_file_that_we_keep(recording, api, bucket):
+    api.add("GET", f"{API}/recordings/rec-1", json=listed())
+    process_recording(str(recording.pk))
+    transcribe_recording(str(Transcript.objects.get().pk))
+    recording.refresh_from_db()
+    before = (recording.sha256, recording.size_bytes, recording.fetched_at, recording.probe)
+    words = list(Transcript.objects.get().segments.values_list("start_ms", "end_ms", "text"))
+    Transcript.objects.get().segments.all().delete()
+    Recording.objects.update(probe={}, media_duration_s=None)
+
+    api.reset()
+    api.add("GET", f"{API}/recordings/rec-1", status=404, json={"error": "not-found"})
+    api.add("GET", f"{API}/recordings/rec-1/access-link", status=404, json={"error": "not-found"})
+    bucket.delete_object(Bucket=BUCKET, Key=KEY)
+    recording.run_again()
+    process_recording(str(recording.pk))
+    recording.refresh_from_db()
+    assert (recording.status, recording.attempts, recording.last_error) == (Work.Status.DONE, 1, "")
+    assert (recording.sha256, recording.size_bytes, recording.fetched_at, recording.probe) == before
+    assert filestore().exists(recording.file_key)
+    transcribe_recording(str(Transcript.objects.get().pk))
+    assert list(Transcript.objects.get().segments.values_list("start_ms", "end_ms", "text")) == words
+
+
+def test_what_neither_the_provider_nor_we_have_is_shown_to_staff(recording, api, bucket):
+    api.add("GET", f"{API}/recordings/rec-1", status=404, json={"error": "not-found"})
+    api.add("GET", f"{API}/recordings/rec-1/access-link", status=404, json={"error": "not-found"})
+    bucket.delete_object(Bucket=BUCKET, Key=KEY)
+    Recording.objects.update(file_key=recording.media_key, attempts=7)
+    process_recording(str(recording.pk))
+    recording.refresh_from_db()
+    assert recording.status == Work.Status.QUARANTINED
+    assert "PlatformRefused" in recording.last_error
+
+
 def test_a_recording_that_is_still_running_is_waited_for_without_using_up_tries(recording, api):
     api.add("GET", f"{API}/recordings/rec-1", json=listed(status="in-progress"))
     process_recording(str(recording.pk))

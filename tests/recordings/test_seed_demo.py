@@ -1,17 +1,19 @@
 """The demo: some days of plausible history, through the real door, and only where there is nothing yet."""
 
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.db.models import F
 from django.utils import timezone
 
 from meetings.models import Capture, Consent, Meeting, Participant, ParticipantSession
 from platforms.models import WebhookEvent
 from platforms.work import kinds
 from recordings.models import Recording, TranscriptSegment
-from rooms.models import Move, Room
+from rooms.models import Move, Outcome, Room
 from tests.accounts_for_platforms import BOTH, ONLY_WHEREBY
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +52,12 @@ def test_the_demo_is_whole_and_nothing_in_it_is_left_to_do(client, monkeypatch):
     assert not Recording.objects.filter(meeting__participants__answer="no").exists()
     assert Capture.objects.filter(state="failed").exists()
     assert Move.objects.count() == 2
+
+    outcomes = Outcome.objects.all()
+    assert outcomes.count() == 6 * Meeting.objects.count()
+    assert not outcomes.filter(status="pending").exists(), "judged, each in its own time"
+    assert not outcomes.filter(decided_at__gt=F("met_at") + timedelta(hours=8)).exists()
+    assert outcomes.filter(status="failure").exists()
 
     for kind in kinds():
         assert not kind._base_manager.exclude(status="done").exists(), kind

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 from django.utils import timezone
 
+from meetings import capture
+from meetings.models import Capture
 from platforms.work import Work
 from recordings.filestore import filestore
 from recordings.models import Recording, Transcript, TranscriptSegment
@@ -112,6 +116,14 @@ def test_it_says_who_was_there_and_what_was_said(client, meeting, transcript, ow
     assert 'id="t40"' in html
 
 
+@pytest.mark.parametrize("is_live", [True, False])
+def test_somebody_who_has_just_left_reads_why_they_are_still_shown_as_inside(client, meeting, owner, is_live):
+    person(meeting, "Ann Archer", joined_s=0, left_s=60)
+    type(meeting).objects.update(status="open" if is_live else "ended", ended_at=None if is_live else STARTED)
+    client.force_login(owner)
+    assert ("until the video service says so" in page(client, meeting).content.decode()) is is_live
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -130,6 +142,68 @@ def test_it_says_what_became_of_a_recording(client, meeting, recording, owner, c
     assert "secret detail" not in html
     assert html.count("<video") == (1 if "probe" in changes else 0)
     assert ("words went with the recording" in html) == ("delete_wanted_at" in changes)
+
+
+def test_a_kept_file_whose_fetching_anew_failed_is_not_said_to_be_missing(client, meeting, transcript, owner):
+    Recording.objects.update(status="quarantined", last_error="404")
+    client.force_login(owner)
+    html = page(client, meeting).content.decode()
+    assert "could not be fetched" not in html
+    assert "<video" in html
+    assert "First words." in html
+
+
+@pytest.fixture
+def failed_capture(meeting):
+    """The provider told of it when the meeting had been over for a while."""
+    row = Capture.objects.create(meeting=meeting, started_at=STARTED, stop_wanted_at=STARTED, status=Work.Status.DONE)
+    capture.note_failed(row, message="No room left in <the bucket>.", at=meeting.ended_at + timedelta(minutes=5))
+    return row
+
+
+@pytest.mark.parametrize("role", ["owner", "host", "staff"])
+def test_hosts_and_staff_read_why_the_recording_failed(client, meeting, failed_capture, role):
+    user = User.objects.create_user("somebody")
+    if role == "owner":
+        meeting.room.owner = user
+        meeting.room.save()
+    elif role == "host":
+        meeting.room.hosts.add(user)
+    else:
+        user.user_permissions.set(Permission.objects.filter(codename__in=["view_meeting", "view_capture"]))
+    client.force_login(user)
+    assert "The recording failed: No room left in &lt;the bucket&gt;." in page(client, meeting).content.decode()
+
+
+@pytest.mark.parametrize("role", ["member", "took part", "staff of meetings only"])
+def test_others_read_that_the_recording_failed(client, meeting, failed_capture, role):
+    user = User.objects.create_user("somebody")
+    if role == "member":
+        meeting.room.members.add(user)
+    elif role == "took part":
+        participant = person(meeting, "Somebody")
+        participant.user = user
+        participant.save()
+    else:
+        user.user_permissions.add(Permission.objects.get(codename="view_meeting"))
+    client.force_login(user)
+    html = page(client, meeting).content.decode()
+    assert "The recording failed.</p>" in html
+    assert "No room left" not in html
+
+
+def test_a_failure_is_not_told_of_a_recording_that_was_started_again(client, meeting, failed_capture, owner):
+    client.force_login(owner)
+    Capture.objects.create(meeting=meeting, started_at=STARTED, ready_at=STARTED, state="off")
+    assert "The recording failed" not in page(client, meeting).content.decode()
+
+
+def test_no_recording_is_awaited_that_has_failed(client, meeting, failed_capture, owner):
+    client.force_login(owner)
+    type(meeting).objects.update(ended_at=timezone.now())
+    assert "on its way" not in page(client, meeting).content.decode()
+    Capture.objects.update(state="off")
+    assert "on its way" in page(client, meeting).content.decode()
 
 
 @pytest.mark.parametrize(

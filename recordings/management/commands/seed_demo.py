@@ -77,6 +77,7 @@ def _play(clock: Clock, scene: Any, *cast: Any, later_h: float = 0) -> None:
     clock.forward(later_h * 3600)
     with demo.living_in(clock):
         scene(clock, *cast)
+    demo.judged(clock.now())
 
 
 def _try_the_other(
