@@ -18,22 +18,37 @@ from django.utils.safestring import SafeString
 from django_dramatiq.models import Task
 
 from platforms import registry
+from platforms.moments import NOTHING, when
 from rooms.forms import NewRoomForm, PeoplePicker, RoomForm
-from rooms.models import Move, Room
+from rooms.models import Move, MoveOrder, Room, Wave
 from rooms.options import without_effect
-from rooms.services import label_of
-from rooms.staff import front, moving
-from rooms.staff.display import NOTHING, list_at, page_at, page_of, person, platform_badge, status_badge, when
+from rooms.rights import MOVE
+from rooms.staff import (  # noqa: F401
+    accounts,
+    alerts,
+    experiments,
+    finding,
+    fleet,
+    moving,
+    orders,
+    parity,
+    pinning,
+    readiness,
+    switches,
+    timeline,
+    undoing,
+    waves,
+)
+from rooms.staff.display import link, list_at, page_at, page_of, person, platform_badge, status_badge
 from rooms.staff.live import LIVE, live_meetings
-from rooms.staff.pages import Button, Linked, ReadOnlyAdmin, Section, Table
+from rooms.staff.pages import Button, Linked, ReadOnlyAdmin, Section
+from rooms.words import label_of
 
 admin.site.site_header = "Reflector rooms"
 admin.site.site_title = "Reflector rooms"
 admin.site.index_title = "What is going on"
 # its list stays empty here: work is a row of its own kind (see platforms.work), not a message
 admin.site.unregister(Task)
-
-LATEST = 10
 
 
 class LiveNow(admin.SimpleListFilter):
@@ -66,13 +81,33 @@ class Archived(admin.SimpleListFilter):
         return queryset.filter(archived_at__isnull=self.value() != "yes")
 
 
+class Pinned(admin.SimpleListFilter):
+    title = "pinned"
+    parameter_name = "pinned"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Pinned"), ("for-good", "Without an end"), ("no", "Not pinned")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Room]) -> QuerySet[Room]:
+        is_pinned = fleet.pinned(timezone.now()).values("pk")
+        match self.value():
+            case "yes":
+                return queryset.filter(pk__in=is_pinned)
+            case "for-good":
+                return queryset.filter(pk__in=fleet.pinned_without_end().values("pk"))
+            case "no":
+                return queryset.exclude(pk__in=is_pinned)
+        return queryset
+
+
 @admin.register(Room)
 class RoomAdmin(Linked, admin.ModelAdmin):
     form = RoomForm
     list_display = ("name_and_state", "meets_on", "live_meeting", "people_inside", "move_it")
     list_display_links = ("name_and_state",)
-    list_filter = ("platform", LiveNow, Archived, "is_shared", "recording_type", "consent_policy")
+    list_filter = ("platform", LiveNow, Archived, Pinned, "is_shared", "recording_type", "consent_policy")
     list_per_page = 100
+    most_counted = 100_000  # they are chosen all at once: how many is said
     show_full_result_count = False
     search_fields = (
         "name",
@@ -84,11 +119,11 @@ class RoomAdmin(Linked, admin.ModelAdmin):
         "members__username",
         "members__email",
         "meetings__id",
-        "meetings__provider_room_name",
-        "meetings__provider_room_id",
+        "^meetings__provider_room_name",
+        "^meetings__provider_room_id",
         "meetings__participants__name",
-        "meetings__recordings__provider_recording_id",
-        "meetings__sessions__session_id",
+        "^meetings__recordings__provider_recording_id",
+        "^meetings__sessions__session_id",
     )
     search_help_text = "Name, address, person, e-mail, or any id of a provider: room, session, recording."
     autocomplete_fields = ("owner", "hosts", "members")
@@ -135,6 +170,7 @@ class RoomAdmin(Linked, admin.ModelAdmin):
                 },
             ),
             ("Recording", {"fields": ["recording_type", "recording_trigger", "consent_policy"]}),
+            ("When no meeting can be opened", {"fields": ["on_failure"]}),
         ]
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -145,21 +181,25 @@ class RoomAdmin(Linked, admin.ModelAdmin):
         """A room is archived: its history of moves and meetings stays."""
         return False
 
+    def has_move_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(MOVE)
+
     # -- list --------------------------------------------------------------------------------------------------------
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """The page's live meetings in one query, whatever the number of rooms."""
-        changelist = super().get_changelist_instance(request)
+        changelist: Any = super().get_changelist_instance(request)
         live = live_meetings([room.pk for room in changelist.result_list])
-        may_move = self.has_change_permission(request)
+        may_move = self.has_move_permission(request)
         for room in changelist.result_list:
             room.live_meeting = live.get(room.pk)
             room.moves_to = moving.targets(room.platform) if may_move and room.archived_at is None else []
             room.seen_at = request.get_full_path()
+        changelist.moves_all = _moves_of_all(request, changelist) if may_move else []
         return changelist
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        undoable = moving.undoable() if self.has_change_permission(request) else []
+        undoable = undoing.undoable() if self.has_move_permission(request) else []
         return super().changelist_view(
             request, {"undoable": undoable, "back": request.get_full_path(), **(extra_context or {})}
         )
@@ -196,7 +236,7 @@ class RoomAdmin(Linked, admin.ModelAdmin):
     def get_actions(self, request: HttpRequest) -> Any:
         """Besides the usual ones, one "Move to …" per configured platform."""
         actions = super().get_actions(request)
-        if self.has_change_permission(request):
+        if self.has_move_permission(request):
             for adapter in registry.configured():
                 name = f"move_to_{adapter.slug}"
                 actions[name] = (_move_action(adapter.slug), name, f"Move to {adapter.label}…")
@@ -247,6 +287,7 @@ class RoomAdmin(Linked, admin.ModelAdmin):
             path("find/", wrap(self.find_page), name="rooms_room_find"),
             path("move/", wrap(self.move_page), name="rooms_room_move"),
             path("undo/<uuid:batch>/", wrap(self.undo_page), name="rooms_room_undo"),
+            path("<int:pk>/pin/", wrap(self.pin_page), name="rooms_room_pin"),
             path("<int:pk>/archive/", wrap(self.archive_page), name="rooms_room_archive"),
             path("<int:pk>/logo/", wrap(self.logo_page), name="rooms_room_logo"),
             *super().get_urls(),
@@ -258,7 +299,7 @@ class RoomAdmin(Linked, admin.ModelAdmin):
             **self.admin_site.each_context(request),
             "title": f"Found for “{search}”" if search else "Find",
             "search": search,
-            "sections": front.found(request, search) if search else [],
+            "sections": finding.found(request, search) if search else [],
         }
         return TemplateResponse(request, "admin/rooms/find.html", context)
 
@@ -266,7 +307,10 @@ class RoomAdmin(Linked, admin.ModelAdmin):
         return moving.move_page(self, request)
 
     def undo_page(self, request: HttpRequest, batch: Any) -> HttpResponse:
-        return moving.undo_page(self, request, batch)
+        return undoing.undo_page(self, request, batch)
+
+    def pin_page(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return pinning.pin_page(self, request, pk)
 
     def logo_page(self, request: HttpRequest, pk: int) -> FileResponse:
         room = self.get_object(request, str(pk))
@@ -274,22 +318,21 @@ class RoomAdmin(Linked, admin.ModelAdmin):
             raise Http404("no logo")
         return FileResponse(room.logo.open(), content_type="image/png")
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        room = self.get_object(request, object_id)
-        context = {} if room is None else self._around(request, room)
-        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        room = kwargs.get("obj")
+        around = {} if room is None else self._around(request, room)
+        return super().render_change_form(request, {**context, **around}, *args, **kwargs)
 
     def _around(self, request: HttpRequest, room: Room) -> dict[str, Any]:
         """What a room's page shows besides its settings."""
         may_change = self.has_change_permission(request, room)
-        may_move = may_change and room.archived_at is None
+        may_move = self.has_move_permission(request) and room.archived_at is None
         put_away = Button(
             url=reverse("admin:rooms_room_archive", args=[room.pk]),
             text="Archive this room" if room.archived_at is None else "Take it out of the archive",
+            is_quiet=True,
         )
-        latest = room.moves.select_related("actor").first()
+        latest, undoable = undoing.latest_move(room.pk)
         why = f"{latest.by_whom}: {latest.reason}" if latest else "since it was made"
         live = live_meetings([room.pk]).get(room.pk)
         of_room = {"room__id__exact": room.pk}
@@ -298,6 +341,9 @@ class RoomAdmin(Linked, admin.ModelAdmin):
             ("Next meeting opens on", platform_badge(room.platform)),
             ("Why", format_html("{} {}", why, when(latest.moved_at) if latest else "")),
         ]
+        facts += [("Will be moved", moving.order_in_words(order)) for order in moving.scheduled(room.pk)]
+        if room.pinned_at:
+            facts.append(("Pinned", pinning.in_words(room)))
         if room.archived_at:
             facts.append(("Archived", when(room.archived_at)))
         if live:
@@ -311,14 +357,17 @@ class RoomAdmin(Linked, admin.ModelAdmin):
                 buttons=[put_away] if may_change else [],
                 links=[
                     _move_links(room, moving.targets(room.platform) if may_move else [], request.get_full_path()),
+                    link("#history", "What happened here"),
+                    link(reverse("room-options", args=[room.pk]), "Its options on each platform"),
+                    pinning.link_for(request, room),
                     list_at("meetings.meeting", "All its meetings", **of_room),
                     list_at("meetings.participant", "People", **of_meeting),
                     list_at("recordings.recording", "Recordings", **of_meeting),
                     list_at("platforms.webhookevent", "Webhook events", q=f'["rooms.Room", "{room.pk}"]'),
                 ],
             ),
-            "sections": [_latest_meetings(room), _moves(room)],
-            "undoable": moving.undoable(room_id=room.pk) if may_move else [],
+            "sections": [timeline.section(request, room)],
+            "undoable": undoable if may_move else [],
             "back": request.get_full_path(),
         }
 
@@ -342,49 +391,32 @@ def _move_links(room: Room, targets: list[tuple[str, str]], back: str) -> SafeSt
     )
 
 
+def _moves_of_all(request: HttpRequest, changelist: Any) -> list[tuple[str, str]]:
+    """(address, words) per platform: what the actions do after "select all", which is there with scripts only."""
+    is_part = changelist.query or changelist.get_filters_params() or changelist.multi_page
+    if not is_part or not changelist.result_count:
+        return []
+    paginator, back = changelist.paginator, request.get_full_path()
+    number = "" if paginator.has_more else f" {paginator.counted}"
+    return [
+        (
+            moving.move_matching_url(request.GET.urlencode(), adapter.slug, back=back),
+            f"Move all{number} matching to {adapter.label}…",
+        )
+        for adapter in registry.configured()
+    ]
+
+
 def _move_action(platform: str) -> Any:
     def move(model_admin: Any, request: HttpRequest, queryset: QuerySet[Room]) -> HttpResponse:
-        room_ids = list(queryset.order_by("pk").values_list("pk", flat=True))
-        return HttpResponseRedirect(moving.move_url(room_ids, platform, back=request.get_full_path()))
+        if request.POST.get("select_across") == "1":
+            url = moving.move_matching_url(request.GET.urlencode(), platform, back=request.get_full_path())
+        else:
+            room_ids = list(queryset.order_by("pk").values_list("pk", flat=True))
+            url = moving.move_url(room_ids, platform, back=request.get_full_path())
+        return HttpResponseRedirect(url)
 
     return move
-
-
-def _latest_meetings(room: Any) -> Section:
-    meetings = room.meetings.order_by("-created_at")[:LATEST]
-    return Section(
-        title="Latest meetings",
-        table=Table(
-            headers=["Opened", "Platform", "State", "Ended"],
-            rows=[
-                [
-                    page_at("meetings.meeting", meeting.pk, when(meeting.created_at)),
-                    platform_badge(meeting.platform),
-                    meeting.get_status_display(),
-                    when(meeting.ended_at),
-                ]
-                for meeting in meetings
-            ],
-            empty="No meeting yet.",
-        ),
-    )
-
-
-def _moves(room: Room) -> Section:
-    rows = []
-    for item in moving.history(room.pk):
-        move = item["move"]
-        rows.append(
-            [
-                page_of(move, when(move.moved_at)),
-                platform_badge(move.from_platform),
-                platform_badge(move.to_platform),
-                item["who"],
-                move.reason + (" (taken back)" if item["undone"] else ""),
-            ]
-        )
-    table = Table(headers=["When", "From", "To", "Who", "Why"], rows=rows, empty="It was never moved.")
-    return Section(title="Moves", table=table)
 
 
 @admin.register(Move)
@@ -395,7 +427,7 @@ class MoveAdmin(ReadOnlyAdmin):
     list_filter = ("from_platform", "to_platform", "source")
     date_hierarchy = "moved_at"
     search_fields = ("room__name", "room__slug", "reason", "actor__username", "actor__email")
-    linked = {"room__id__exact": Room}
+    linked = {"room__id__exact": Room, "wave__id__exact": Wave, "order__id__exact": MoveOrder}
 
     @admin.display(description="when", ordering="moved_at")
     def moved(self, move: Move) -> str | SafeString:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -42,8 +43,10 @@ class LogoWidget(AdminFileWidget):
 class PeoplePicker(AutocompleteSelectMultiple):
     """Without the button that empties it all at once: it is no list item, which a list for screen readers needs.
 
-    Its script names the search field.
+    Its script names the search field. ``known`` people are shown without being asked for again.
     """
+
+    known: Sequence[Any] = ()
 
     @property
     def media(self) -> forms.Media:
@@ -52,12 +55,32 @@ class PeoplePicker(AutocompleteSelectMultiple):
     def build_attrs(self, base_attrs: dict[str, Any], extra_attrs: dict[str, Any] | None = None) -> dict[str, Any]:
         return {**super().build_attrs(base_attrs, extra_attrs), "data-allow-clear": "false"}
 
+    def optgroups(self, name: str, value: Sequence[str], attrs: dict[str, Any] | None = None) -> Any:
+        known = {str(person.pk): person for person in self.known}
+        if not known or not known.keys() >= set(value):
+            return super().optgroups(name, value, attrs)
+        label = self.choices.field.label_from_instance
+        shown = [known[key] for key in value]
+        options = [
+            self.create_option(name, str(person.pk), label(person), True, number, attrs=attrs)
+            for number, person in enumerate(shown)
+        ]
+        return [(None, options, 0)]
+
 
 class RoomForm(forms.ModelForm):
     class Meta:
         model = Room
         exclude = ("platform", "archived_at")  # noqa: DJ006 - everything but what moves and buttons change
         widgets = {"logo": LogoWidget}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            widget: Any = field.widget
+            picker = getattr(widget, "widget", widget)
+            if isinstance(picker, PeoplePicker):
+                picker.known = self.initial.get(name, []) if self.instance.pk else []
 
     def clean_slug(self) -> str:
         slug = str(self.cleaned_data["slug"])
@@ -86,8 +109,8 @@ class RoomForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        if cleaned.get("recording_type") == Room.RecordingType.NONE:
-            # nothing can start what cannot be; keeps the page from promising a recording
+        if cleaned.get("recording_type") in (Room.RecordingType.NONE, Room.RecordingType.LOCAL):
+            # nothing of ours can start these; keeps pages from promising a recording
             cleaned["recording_trigger"] = Room.RecordingTrigger.NONE
         most = cleaned.get("max_participants")
         if cleaned.get("mode") == Room.Mode.NORMAL and most and most > SMALL_ROOM:
@@ -118,30 +141,3 @@ class NewRoomForm(RoomForm):
         if "starts_on" in self.cleaned_data:
             self.instance.platform = self.cleaned_data["starts_on"]
         super()._post_clean()  # type: ignore[misc]
-
-
-class ReasonForm(forms.Form):
-    """Why rooms are moved, and the plan that staff saw when they said so."""
-
-    reason = forms.CharField(
-        label="Why?",
-        max_length=500,
-        help_text="Kept in the history of each room, and shown at each meeting that opens there.",
-        error_messages={"required": "Say why: the reason is kept in the room’s history."},
-        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off", "autofocus": True}),
-    )
-    seen = forms.JSONField(widget=forms.HiddenInput)
-    seen_hash = forms.CharField(widget=forms.HiddenInput)
-
-    def clean_seen(self) -> list[list[Any]]:
-        seen = self.cleaned_data["seen"]
-        if not isinstance(seen, list) or not all(
-            isinstance(fact, list)
-            and len(fact) == 3
-            and isinstance(fact[0], int)
-            and isinstance(fact[1], str)
-            and isinstance(fact[2], str | None)
-            for fact in seen
-        ):
-            raise ValidationError("This is not the page that was shown.")
-        return seen

@@ -1,146 +1,126 @@
-"""Where a room's next meeting opens, and the one way to change that.
+"""The one way to change where rooms meet.
 
-``Room.platform`` has one writer: ``move_room``. Every door (a toggle or a bulk action in the admin, an undo, the
-command line) ends there, and each change leaves a ``Move`` that says who, when and why. ``Room.save`` never writes the
-column of an existing room and refuses a changed value; ``QuerySet.update`` cannot be stopped, so nobody else uses it.
+``Room.platform`` has one writer: ``move_rooms``, of which ``move_room`` is the case of one. Every door (a toggle or a
+bulk action in the admin, an undo, an order, a wave, the API, the command line) ends there, and each change leaves a
+``Move`` that says who, when and why. ``Room.save`` never writes the column of an existing room and refuses a changed
+value; so does ``QuerySet.update``.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.text import Truncator
 
-from platforms import registry
-from rooms.models import Move, Room
+from rooms.models import Move, MoveOrder, Room, Wave
+from rooms.planning import MovePlan, MoveRefused, changes_of, pinned_after, plan_move, preview_move, what_changed
+from rooms.words import given
 
-#: how long staff can take a move back with one click
-UNDO_WINDOW = timedelta(minutes=10)
-#: most rooms in one bulk move: one transaction, which on SQLite keeps every other writer waiting, the door included
+__all__ = [
+    "MOST_AT_ONCE",
+    "MovePlan",
+    "MoveRefused",
+    "Moved",
+    "PlanChanged",
+    "given_reason",
+    "move_as_planned",
+    "move_room",
+    "move_rooms",
+    "preview_move",
+    "what_changed",
+]
+
+#: most rooms in one transaction, which on SQLite keeps every other writer waiting, the door included
 MOST_AT_ONCE = 200
-
-
-class MoveRefused(Exception):
-    """A move that cannot be. The text is one sentence for staff."""
-
-
-class NoPlatform(Exception):
-    """No meeting can open in this room: its platform is not configured. The text is one sentence for staff."""
+#: changes of the same kind that are told one by one
+TOLD = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class MoveRow:
-    room: Room
-    from_platform: str
-    to_platform: str
-    refused: str | None  #: why this room stays where it is, in words that follow the room's name
-
-    @property
-    def goes(self) -> bool:
-        return self.refused is None
+class Moved:
+    moves: list[Move]
+    refused: list[tuple[int, str]]  #: primary key of a room that was not moved, and why, in a sentence for staff
+    codes: dict[int, str]  #: the same rooms, and why in a stable word for programs
 
 
-@dataclass(frozen=True, kw_only=True)
-class MovePlan:
-    """What a move would do, room by room, in the order of their primary keys."""
-
-    platform: str
-    rows: tuple[MoveRow, ...]
-
-    @property
-    def label(self) -> str:
-        return label_of(self.platform)
-
-    @property
-    def moving(self) -> list[MoveRow]:
-        return [row for row in self.rows if row.goes]
-
-    @property
-    def refused(self) -> list[MoveRow]:
-        return [row for row in self.rows if not row.goes]
-
-    @property
-    def facts(self) -> list[list[Any]]:
-        """What staff are shown and agree to, as plain values: ``[room pk, platform now, refusal or None]``."""
-        return [[row.room.pk, row.from_platform, row.refused] for row in self.rows]
-
-    @property
-    def hash(self) -> str:
-        """Equal for two plans exactly when they would do the same to the same rooms."""
-        return hashlib.sha256(json.dumps([self.platform, self.facts]).encode()).hexdigest()
+def given_reason(reason: str) -> str:
+    """The reason without what no database takes. Raises ``MoveRefused`` when nothing is left of it."""
+    reason = given(reason)
+    if not reason:
+        raise MoveRefused("A move needs a reason.", code="reason_missing")
+    return reason
 
 
-def label_of(platform: str) -> str:
-    return dict(registry.platform_choices()).get(platform, platform)
+def move_rooms(
+    *,
+    rooms: Sequence[tuple[int, str | None]],
+    platform: str,
+    reason: str,
+    source: str,
+    actor: Any = None,
+    wave: Wave | None = None,
+    order: MoveOrder | None = None,
+    batch: uuid.UUID | None = None,
+    undoes: Mapping[int, Move] | None = None,
+    now: datetime | None = None,
+) -> Moved:
+    """Set where the next meetings of rooms open and write down why. Live meetings stay where they are.
 
-
-def day_of(moment: datetime, *, now: datetime | None = None) -> str:
-    """E.g. "3 March", with the year when it is not this one."""
-    local = timezone.localtime(moment)
-    year = "" if local.year == timezone.localtime(now or timezone.now()).year else f" {local.year}"
-    return f"{local.day} {local:%B}{year}"
-
-
-def choose_platform(room: Room) -> tuple[str, str]:
-    """Where the next meeting opens, and why: e.g. "room is set to <label> by Ann on 3 March: pilot".
-
-    At most 200 characters of why. Raises ``NoPlatform``.
+    ``rooms`` are pairs of a primary key and of the platform on which whoever asks saw the room last (None: they did not
+    look); ``batch`` groups the moves of one decision; ``undoes`` has the move that each room's new one takes back. Each
+    room is moved or refused by itself, all in one transaction, locked in the order of primary keys. Raises
+    ``MoveRefused`` when no room could be moved, whatever its state: no reason, unknown platform.
     """
-    platform = Room.objects.values_list("platform", flat=True).get(pk=room.pk)
-    label = label_of(platform)
-    if platform not in {adapter.slug for adapter in registry.configured()}:
-        raise NoPlatform(f"{label}, where this room is set to meet, is not configured.")
-    move = room.moves.select_related("actor").first()
-    if move is None or move.to_platform != platform:
-        why = f"room is set to {label} since it was made"
-    else:
-        why = f"room is set to {label} {move.by_whom} on {day_of(move.moved_at)}: {move.reason}"
-    return platform, Truncator(why).chars(200)
-
-
-def preview_move(*, room_ids: Iterable[int], platform: str) -> MovePlan:
-    """What moving these rooms would do. Changes nothing; rooms that do not exist are left out.
-
-    Raises ``MoveRefused`` when the platform is unknown.
-    """
-    return _plan(Room.objects.filter(pk__in=list(room_ids)).order_by("pk"), platform)
-
-
-def _plan(rooms: Iterable[Room], platform: str) -> MovePlan:
-    if platform not in dict(registry.platform_choices()):
-        known = ", ".join(slug for slug, _ in registry.platform_choices())
-        raise MoveRefused(f"No platform is called “{platform}”; known: {known}.")
-    ready = platform in {adapter.slug for adapter in registry.configured()}
-    return MovePlan(
-        platform=platform,
-        rows=tuple(
-            MoveRow(
-                room=room,
-                from_platform=room.platform,
+    reason = given_reason(reason)
+    now = now or timezone.now()
+    seen = dict(rooms)
+    with transaction.atomic():
+        # the rows are locked (on SQLite the whole database is, by the immediate transaction)
+        locked = list(Room.objects.select_for_update().filter(pk__in=list(seen)).order_by("pk"))
+        plan = plan_move(locked, platform, source=source, checks=_checks(wave), now=now)
+        stale = changes_of({room: there for room in locked if (there := seen[room.pk]) not in (None, room.platform)})
+        going = [row for row in plan.moving if row.room not in stale]
+        batch = batch or uuid.uuid4()
+        moves = Move.objects.bulk_create(
+            Move(
+                room=row.room,
+                from_platform=row.from_platform,
                 to_platform=platform,
-                refused=_refusal(room, platform, ready=ready),
+                reason=reason,
+                source=source,
+                actor=actor,
+                moved_at=now,
+                undoes=(undoes or {}).get(row.room.pk),
+                wave=wave,
+                order=order,
+                batch=batch,
             )
-            for room in rooms
-        ),
+            for row in going
+        )
+        Room.objects.filter(pk__in=[row.room.pk for row in going]).write_platform(platform)
+    refused: dict[int, tuple[str, str]] = {}
+    for pk in seen.keys() - {room.pk for room in locked}:
+        refused[pk] = ("This room does not exist any more.", "gone")
+    for row in plan.rows:
+        if row.room in stale:
+            refused[row.room.pk] = (f"{stale[row.room]} Look again before you move it.", "stale")
+        elif row.refusal is not None:
+            refused[row.room.pk] = (f"“{row.room}” {row.refusal.words}.", row.refusal.code)
+    return Moved(
+        moves=moves,
+        refused=[(pk, words) for pk, (words, _) in sorted(refused.items())],
+        codes={pk: code for pk, (_, code) in refused.items()},
     )
 
 
-def _refusal(room: Room, platform: str, *, ready: bool) -> str | None:
-    if room.archived_at is not None:
-        return "is archived"
-    if room.platform == platform:
-        return f"is already on {label_of(platform)}"
-    if not ready:
-        return f"cannot go to {label_of(platform)}, which is not configured"
-    return None
+def _checks(wave: Wave | None) -> list[str]:
+    """A wave may name checks that must have passed, besides those that stop every move."""
+    return list(wave.required_checks) if wave is not None else []
 
 
 def move_room(
@@ -151,60 +131,35 @@ def move_room(
     source: str,
     actor: Any = None,
     expected_platform: str | None = None,
+    wave: Wave | None = None,
+    order: MoveOrder | None = None,
     undoes: Move | None = None,
     batch: uuid.UUID | None = None,
     now: datetime | None = None,
 ) -> Move:
-    """Set where the room's next meeting opens and write down why. A live meeting stays where it is.
-
-    ``expected_platform`` is where whoever asks saw the room last; ``batch`` groups the moves of one decision.
-    Raises ``MoveRefused``; then nothing has changed.
-    """
-    reason = reason.replace("\x00", "").strip()
-    if not reason:
-        raise MoveRefused("A move needs a reason.")
-    with transaction.atomic():
-        # the row is locked (on SQLite the whole database is, by the immediate transaction)
-        room = Room.objects.select_for_update().filter(pk=room_id).first()
-        if room is None:
-            raise MoveRefused("This room does not exist any more.")
-        if expected_platform is not None and room.platform != expected_platform:
-            raise MoveRefused(f"{what_changed(room, expected_platform)} Look again before you move it.")
-        row = _plan([room], platform).rows[0]
-        if row.refused:
-            raise MoveRefused(f"“{room}” {row.refused}.")
-        move = Move.objects.create(
-            room=room,
-            from_platform=room.platform,
-            to_platform=platform,
-            reason=reason,
-            source=source,
-            actor=actor,
-            moved_at=now or timezone.now(),
-            undoes=undoes,
-            batch=batch or uuid.uuid4(),
-        )
-        Room.objects.filter(pk=room.pk).update(platform=platform)
-    return move
-
-
-def what_changed(room: Room, expected_platform: str) -> str:
-    """One sentence on who moved the room since somebody saw it on ``expected_platform``, and when."""
-    move = room.moves.select_related("actor").first()
-    if move is None:
-        return f"“{room}” is on {label_of(room.platform)}, not on {label_of(expected_platform)}."
-    at = timezone.localtime(move.moved_at)
-    return (
-        f"“{room}” was moved from {label_of(move.from_platform)} to {label_of(move.to_platform)} {move.by_whom} "
-        f"on {day_of(move.moved_at)} at {at:%H:%M %Z}: {move.reason.rstrip('.')}."
+    """Move one room, as ``move_rooms`` does. Raises ``MoveRefused``; then nothing has changed."""
+    moved = move_rooms(
+        rooms=[(room_id, expected_platform)],
+        platform=platform,
+        reason=reason,
+        source=source,
+        actor=actor,
+        wave=wave,
+        order=order,
+        batch=batch,
+        undoes=None if undoes is None else {room_id: undoes},
+        now=now,
     )
+    for pk, words in moved.refused:
+        raise MoveRefused(words, code=moved.codes[pk])
+    return moved.moves[0]
 
 
 class PlanChanged(MoveRefused):
     """What staff agreed to is not what would happen any more; nothing was moved. ``changes`` has a sentence each."""
 
     def __init__(self, changes: list[str]) -> None:
-        super().__init__("Something changed since you looked, so nothing was moved.")
+        super().__init__("Something changed since you looked, so nothing was moved.", code="stale")
         self.changes = changes
 
 
@@ -215,74 +170,68 @@ def move_as_planned(
     seen_hash: str,
     reason: str,
     actor: Any,
+    looked_at: datetime | None = None,
     now: datetime | None = None,
 ) -> list[Move]:
     """Carry out exactly the plan that was shown, or nothing.
 
-    ``seen`` and ``seen_hash`` are ``MovePlan.facts`` and ``.hash`` of the preview. Raises ``PlanChanged``, and
-    ``MoveRefused`` when the reason is empty or no room would move.
+    ``seen`` and ``seen_hash`` are ``MovePlan.facts`` and ``.hash`` of the preview; a pin that was set or changed after
+    ``looked_at`` was not shown. Raises ``PlanChanged``, and ``MoveRefused`` when the reason is empty or no room would
+    move.
     """
     if len(seen) > MOST_AT_ONCE:
         raise MoveRefused(f"Choose at most {MOST_AT_ONCE} rooms at a time.")
-    batch = uuid.uuid4()
     with transaction.atomic():
-        rooms = list(Room.objects.select_for_update().filter(pk__in=[fact[0] for fact in seen]).order_by("pk"))
-        plan = _plan(rooms, platform)
-        if plan.hash != seen_hash:
-            raise PlanChanged(_changes(plan, seen))
-        if not plan.moving:
-            raise MoveRefused(f"No room would move to {plan.label}.")
-        return [
-            move_room(
-                room_id=row.room.pk,
-                platform=platform,
-                reason=reason,
-                source=Move.Source.ADMIN,
-                actor=actor,
-                expected_platform=row.from_platform,
-                batch=batch,
-                now=now,
-            )
-            for row in plan.moving
-        ]
+        plan = locked_plan(platform=platform, seen=seen, seen_hash=seen_hash, now=now)
+        if looked_at is not None and (pins := pins_since(plan, looked_at, now=now or timezone.now())):
+            raise PlanChanged(pins)
+        moved = move_rooms(
+            rooms=[(row.room.pk, row.from_platform) for row in plan.moving],
+            platform=platform,
+            reason=reason,
+            source=Move.Source.ADMIN if len(plan.moving) == 1 else Move.Source.BULK,
+            actor=actor,
+            now=now,
+        )
+        # rooms are locked, the platform is not: it can be closed, or fail a check, this very moment
+        if moved.refused:
+            raise PlanChanged([words for _, words in moved.refused])
+    return moved.moves
 
 
-def _changes(plan: MovePlan, seen: list[list[Any]]) -> list[str]:
-    now = {row.room.pk: row for row in plan.rows}
+def pins_since(plan: MovePlan, looked_at: datetime, *, now: datetime) -> list[str]:
+    """Pins that were set or changed since, a sentence each, the first few: the plan says only that there is one."""
+    return list(pinned_after((row.room for row in plan.moving), looked_at, now=now).values())[:TOLD]
+
+
+def locked_plan(*, platform: str, seen: list[list[Any]], seen_hash: str, now: datetime | None = None) -> MovePlan:
+    """The plan that was shown, computed anew with its rooms locked. Call inside a transaction.
+
+    Raises ``PlanChanged`` when it is another one, ``MoveRefused`` when no room would move.
+    """
+    found = Room.objects.select_for_update(of=("self",)).select_related("pinned_by")
+    rooms = list(found.filter(pk__in=[fact[0] for fact in seen]).order_by("pk"))
+    plan = plan_move(rooms, platform, now=now)
+    if plan.hash != seen_hash:
+        raise PlanChanged(changes_since(plan, seen))
+    if not plan.moving:
+        raise MoveRefused(f"No room would move to {plan.label}.")
+    return plan
+
+
+def changes_since(plan: MovePlan, seen: list[list[Any]]) -> list[str]:
+    """One sentence for each room of ``seen`` (``MovePlan.facts`` of an earlier look) that is not as it was."""
+    rows = {row.room.pk: row for row in plan.rows}
     changes = []
-    for pk, platform, refused in seen:
-        row = now.get(pk)
+    for fact in seen:
+        pk, platform, code, was_pinned = fact
+        row = rows.get(pk)
         if row is None:
             changes.append("A room that you chose was deleted.")
         elif row.from_platform != platform:
             changes.append(what_changed(row.room, platform))
-        elif row.refused != refused:
+        elif row.fact[2] != code:
             changes.append(f"“{row.room}” {row.refused or 'can be moved now'}.")
+        elif row.is_pinned != was_pinned:
+            changes.append(f"“{row.room}” {'was pinned' if row.is_pinned else 'is not pinned any more'}.")
     return changes or ["The page that you sent is not the one that was shown."]
-
-
-def undo_move(*, move: Move, actor: Any, now: datetime | None = None) -> Move:
-    """Take a move back, within ``UNDO_WINDOW``, once, and only while nothing else happened to the room.
-
-    Raises ``MoveRefused``.
-    """
-    now = now or timezone.now()
-    if move.source == Move.Source.UNDO:
-        raise MoveRefused(f"“{move.room}” was moved back already; move it again if you changed your mind.")
-    if move.moved_at < now - UNDO_WINDOW:
-        raise MoveRefused(f"“{move.room}” was moved more than {UNDO_WINDOW.seconds // 60} minutes ago.")
-    with transaction.atomic():
-        room = Room.objects.select_for_update().get(pk=move.room_id)
-        latest = room.moves.order_by("-pk").first()
-        if latest is None or latest.pk != move.pk:
-            raise MoveRefused(what_changed(room, move.to_platform))
-        return move_room(
-            room_id=room.pk,
-            platform=move.from_platform,
-            reason=f"Taken back: {move.reason}",
-            source=Move.Source.UNDO,
-            actor=actor,
-            expected_platform=move.to_platform,
-            undoes=move,
-            now=now,
-        )

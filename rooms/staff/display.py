@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
-from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.db import models
 from django.urls import NoReverseMatch, reverse
-from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from platforms import registry
+from platforms.moments import NOTHING
 
-NOTHING = "–"
 #: one shape per platform, in the order of the registry
 PLATFORM_SHAPES = "●◆▲■★"
 STATUS_SHAPES = {"good": "✓", "busy": "◔", "live": "●", "bad": "✕", "off": "○"}
@@ -29,7 +27,7 @@ def platform_badge(slug: str) -> SafeString:
     number = list(names).index(slug) if slug in names else len(PLATFORM_SHAPES) - 1
     number = min(number, len(PLATFORM_SHAPES) - 1)
     return format_html(
-        '<span class="badge platform-{}"><span aria-hidden="true">{}</span> {}</span>',
+        '<span class="badge platform-{}"><span aria-hidden="true">{} </span>{}</span>',
         number,
         PLATFORM_SHAPES[number],
         names.get(slug, slug),
@@ -39,32 +37,12 @@ def platform_badge(slug: str) -> SafeString:
 def status_badge(words: str, kind: str) -> SafeString:
     """``kind`` is one of ``STATUS_SHAPES``."""
     return format_html(
-        '<span class="badge is-{}"><span aria-hidden="true">{}</span> {}</span>', kind, STATUS_SHAPES[kind], words
+        '<span class="badge is-{}"><span aria-hidden="true">{} </span>{}</span>', kind, STATUS_SHAPES[kind], words
     )
 
 
 def work_badge(work: Any) -> SafeString:
     return status_badge(work.get_status_display(), WORK_KINDS[work.status])
-
-
-def exact(moment: datetime | None) -> str:
-    """E.g. "22 Nov 2026 14:03:05 UTC"."""
-    if moment is None:
-        return NOTHING
-    local = timezone.localtime(moment)
-    return f"{local.day} {local:%b %Y %H:%M:%S %Z}"
-
-
-def when(moment: datetime | None) -> str | SafeString:
-    """E.g. "22 Nov 2026 14:03:05 UTC", and how long ago that is."""
-    if moment is None:
-        return NOTHING
-    return format_html(
-        '<time datetime="{}">{}</time> <span class="ago">{}</span>',
-        moment.isoformat(),
-        exact(moment),
-        naturaltime(moment).replace("\xa0", " "),
-    )
 
 
 def length(seconds: float | None) -> str:
@@ -109,6 +87,11 @@ def page_at(label: str, pk: Any, text: Any) -> str | SafeString:
         return link(reverse(f"admin:{app_label}_{model_name}_change", args=[pk]), text)
     except NoReverseMatch:
         return format_html("{}", text)
+
+
+def numbered(label: str, pks: Sequence[Any]) -> SafeString:
+    """E.g. "no. 1, no. 2 …", each a link to the row with this key."""
+    return format_html_join(", ", "{}", ((page_at(label, pk, f"no. {number}"),) for number, pk in enumerate(pks, 1)))
 
 
 def list_at(label: str, text: Any, **filters: Any) -> str | SafeString:

@@ -31,10 +31,11 @@ class Table:
 
 @dataclass(kw_only=True)
 class Button:
-    """A form of one button; it posts to ``url``."""
+    """A form of one button; it posts to ``url``. Quiet: not what a page is mostly opened for."""
 
     url: str
     text: str
+    is_quiet: bool = False
 
 
 @dataclass(kw_only=True)
@@ -75,6 +76,25 @@ class Linked(SearchByWords):
         title = str(self.opts.verbose_name_plural).capitalize()  # type: ignore[attr-defined]
         context = {"title": title, "narrowed_to": of, **(extra_context or {})}
         return super().changelist_view(request, context)  # type: ignore[misc]
+
+
+class DraftsMayGo:
+    """What has run is kept; a draft may be deleted by whoever may make one. For models whose ``Status`` has DRAFT."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        may_add = self.has_add_permission(request)  # type: ignore[attr-defined]
+        return bool(obj is not None and obj.status == obj.Status.DRAFT and may_add)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        deleted, counts, _, protected = super().get_deleted_objects(objs, request)  # type: ignore[misc]
+        return deleted, counts, set(), protected
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """In the admin's transaction: somebody may have started it since the page was asked for."""
+        row = type(obj)._base_manager.select_for_update().filter(pk=obj.pk).first()
+        if not self.has_delete_permission(request, row):
+            raise PermissionDenied
+        super().delete_model(request, row)  # type: ignore[misc]
 
 
 class ReadOnlyAdmin(Linked, admin.ModelAdmin):

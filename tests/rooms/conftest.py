@@ -23,3 +23,10 @@ def ann(db):
 @pytest.fixture
 def room(db):
     return Room.objects.create(name="Standup", slug="standup", platform="whereby")
+
+
+@pytest.fixture
+def fake_third(settings):
+    """A third platform, ``fake``, besides the two."""
+    settings.PLATFORMS = [*settings.PLATFORMS, "tests.fake_platform"]
+    settings.PLATFORM_ENVIRON = BOTH | {"FAKE_KEY": "key"}

@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from meetings.models import Meeting, Participant, ParticipantSession
 from rooms.models import Move, Room
-from rooms.services import MOST_AT_ONCE, move_room
+from rooms.ordering import MOST_ORDERED
+from rooms.services import move_room
 from tests.accounts_for_platforms import ONLY_WHEREBY
 from tests.rooms.conftest import NOW
 
@@ -68,7 +69,7 @@ def test_list_shows_platform_live_meeting_people_and_a_way_to_move(staff, room):
         joined_at=timezone.now(),
     )
     page = staff.get(ROOMS).content.decode()
-    assert '<span aria-hidden="true">●</span> Whereby' in page
+    assert '<span aria-hidden="true">● </span>Whereby' in page
     assert f"/admin/meetings/meeting/{meeting.pk}/change/" in page
     assert '<td class="field-people_inside">2</td>' in page
     assert re.search(r'href="/admin/rooms/room/move/\?to=daily&amp;rooms=\d+&amp;next=[^"]+">Move to Daily…', page)
@@ -231,9 +232,10 @@ def test_odd_addresses_of_the_page(staff, room):
     assert staff.get(f"{ROOMS}move/?to=zoom&rooms={room.pk}").status_code == 404
     assert staff.get(f"{ROOMS}move/?to=daily&rooms=x,9999999999999999999,-1").status_code == 200
     assert staff.get(f"{ROOMS}move/?to=daily").status_code == 200
-    many = ",".join(map(str, range(MOST_AT_ONCE + 1)))
+    assert staff.get(f"{ROOMS}move/?to=daily&matching=no_such_field%3D1").status_code == 404
+    many = ",".join(map(str, range(MOST_ORDERED + 1)))
     assert messages_of(staff.get(f"{ROOMS}move/?to=daily&rooms={many}", follow=True)) == [
-        "Choose at most 200 rooms at a time."
+        "Choose at most 20,000 rooms at a time."
     ]
     assert staff.put(f"{ROOMS}move/?to=daily").status_code == 405
 
@@ -266,6 +268,8 @@ def test_a_bulk_move_is_taken_back_with_one_button(staff, room):
     page = staff.post(address, {**hidden(staff.get(address)), "reason": "pilot"}, follow=True).content.decode()
     undo = re.search(r'action="(/admin/rooms/room/undo/[^"]+)"', page)[1]
     assert page.count("/undo/") == 1
+    # on a room's own page too the button says that it takes back both
+    assert "<span>2 rooms moved to Daily by Ann Archer" in staff.get(f"{ROOMS}{room.pk}/change/").content.decode()
     done = staff.post(undo, follow=True)
     assert messages_of(done) == ["Moved 2 rooms back, skipped 0."]
     assert Room.objects.filter(platform="whereby").count() == 2
@@ -308,6 +312,7 @@ def form_of(room, **changes):
         "consent_policy": "choice",
         "enable_knocking": "on",
         "enable_chat": "on",
+        "on_failure": "default",
     }
     return {**data, **changes}
 
@@ -345,6 +350,16 @@ def test_links_of_the_room_page_lead_to_lists_that_work(staff, room):
     assert "Only those of" in shown.content.decode()
 
 
+def test_the_room_page_says_what_went_wrong_with_its_recordings(staff, room):
+    from meetings.models import Capture
+
+    live = make_live(room)
+    Capture.objects.create(meeting=live, state="failed", failed_at=NOW, error="The bucket <refuses> us.")
+    Capture.objects.create(meeting=Meeting.objects.create(room=room, platform="whereby", status="ended"), state="off")
+    page = staff.get(f"{ROOMS}{room.pk}/change/").content.decode()
+    assert page.count('<span class="words">The bucket &lt;refuses&gt; us</span>') == 1
+
+
 def test_editing_a_room_never_moves_it(staff, room):
     data = form_of(room, name="Daily standup", platform="daily", starts_on="daily")
     answer = staff.post(f"{ROOMS}{room.pk}/change/", data)
@@ -380,9 +395,10 @@ def test_what_a_room_cannot_be(staff, room, changes, field):
     assert list(answer.context["adminform"].form.errors) == [field]
 
 
-def test_a_room_that_is_not_recorded_has_no_trigger(staff, room):
-    staff.post(f"{ROOMS}{room.pk}/change/", form_of(room, recording_type="none"))
-    assert Room.objects.values_list("recording_type", "recording_trigger").get() == ("none", "none")
+@pytest.mark.parametrize("kind", ["none", "local"])
+def test_a_room_that_is_not_recorded_by_us_has_no_trigger(staff, room, kind):
+    staff.post(f"{ROOMS}{room.pk}/change/", form_of(room, recording_type=kind))
+    assert Room.objects.values_list("recording_type", "recording_trigger").get() == (kind, "none")
 
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 100
@@ -452,7 +468,7 @@ def test_the_front_page_says_what_is_going_on(staff, room, ann):
     assert "Standup ● Whereby 1 person" in page
     assert "✕ 1 recording" in page
     assert "pilot" in page
-    assert "◆ Daily ✓ ready 1 room" in page
+    assert "◆ Daily 1 room 0 meetings ✓ open ◔ yes: never checked" in page
 
 
 def test_the_front_page_tells_nothing_to_staff_without_permission(client, room):

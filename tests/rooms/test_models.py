@@ -1,9 +1,14 @@
+from pathlib import Path
+
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
 from rooms.models import RESERVED_SLUGS, Move, PlatformMovesOnly, Room
 from rooms.services import move_room
+
+ROOT = Path(__file__).parents[2]
+APPS = ("platforms", "rooms", "meetings", "recordings", "reflector_project")
 
 pytestmark = pytest.mark.django_db
 
@@ -69,3 +74,41 @@ def bad_move(room, to, reason):
 
     with transaction.atomic():
         Move.objects.create(room=room, from_platform="whereby", to_platform=to, reason=reason, source="admin")
+
+
+def test_a_stale_row_that_names_its_platform_does_not_undo_a_move(room):
+    stale = Room.objects.get()
+    move_room(room_id=room.pk, platform="daily", reason="pilot", source="command")
+    stale.name = "Daily standup"
+    stale.save(update_fields=["name", "platform"])
+    assert Room.objects.values_list("name", "platform").get() == ("Daily standup", "daily")
+
+
+def test_many_rooms_cannot_be_written_over(room):
+    room.platform = "daily"
+    with pytest.raises(PlatformMovesOnly):
+        Room.objects.bulk_create([room], update_conflicts=True, update_fields=["platform"], unique_fields=["slug"])
+    assert Room.objects.get().platform == "whereby"
+
+
+@pytest.mark.parametrize(
+    "given", [(None, False, True, ["platform"], ["slug"]), (None, False, True, iter(["platform"]), ["slug"])]
+)
+def test_many_rooms_cannot_be_written_over_by_arguments_without_names(room, given):
+    room.platform = "daily"
+    with pytest.raises(PlatformMovesOnly):
+        Room.objects.bulk_create([room], *given)
+    assert Room.objects.get().platform == "whereby"
+
+
+def test_what_else_a_room_is_can_be_written_over_at_once(room):
+    room.name, room.platform = "Other", "daily"
+    Room.objects.bulk_create([room], 10, False, True, iter(["name"]), ["slug"])
+    assert Room.objects.values_list("name", "platform").get() == ("Other", "whereby")
+
+
+def test_only_move_rooms_writes_the_platform():
+    assert not hasattr(Room.objects, "write_platform"), "all rooms there are, in one word"
+    sources = [path for app in APPS for path in (ROOT / app).rglob("*.py")]
+    named = {str(path.relative_to(ROOT)) for path in sources if "write_platform" in path.read_text()}
+    assert named == {"rooms/models/rooms.py", "rooms/services.py"}

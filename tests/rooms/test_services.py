@@ -1,19 +1,13 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
-from rooms.models import Move, Room
-from rooms.services import (
-    MoveRefused,
-    NoPlatform,
-    PlanChanged,
-    choose_platform,
-    move_as_planned,
-    move_room,
-    preview_move,
-    undo_move,
-)
+from rooms.models import Move, PlatformSwitch, Room
+from rooms.pinning import pin_room, unpin_room
+from rooms.services import MoveRefused, PlanChanged, move_as_planned, move_room, preview_move
+from rooms.undoing import undo_move
 from tests.accounts_for_platforms import ONLY_WHEREBY
 from tests.rooms.conftest import NOW
 
@@ -89,30 +83,6 @@ def test_move_from_a_stale_page_says_what_changed_who_did_it_and_when(room, ann)
     assert room.moves.count() == 1
 
 
-def test_choose_platform_gives_the_reason_in_words(room, ann):
-    assert choose_platform(room) == ("whereby", "room is set to Whereby since it was made")
-    move(room, actor=ann, now=NOW)
-    assert choose_platform(room) == ("daily", "room is set to Daily by Ann Archer on 22 November: pilot")
-    move(room, "whereby", source=Move.Source.COMMAND, now=NOW + timedelta(days=400), reason="x" * 500)
-    platform, reason = choose_platform(room)
-    assert platform == "whereby"
-    assert reason.startswith("room is set to Whereby on the command line on 27 December 2027: xxx")
-    assert len(reason) == 200
-
-
-def test_choose_platform_without_an_account_there(room, settings):
-    move(room)
-    settings.PLATFORM_ENVIRON = ONLY_WHEREBY
-    with pytest.raises(NoPlatform, match="Daily, where this room is set to meet, is not configured."):
-        choose_platform(room)
-
-
-def test_choose_platform_looks_at_the_database_not_at_the_room_in_hand(room):
-    stale = Room.objects.get(pk=room.pk)
-    move(room)
-    assert choose_platform(stale)[0] == "daily"
-
-
 def three_rooms():
     return [Room.objects.create(name=f"Room {n}", slug=f"room-{n}", platform="whereby") for n in range(3)]
 
@@ -163,11 +133,44 @@ def test_nothing_happens_when_one_room_changed_since_the_preview(room, ann):
     assert Move.objects.count() == 1
 
 
+def test_a_pin_that_was_changed_since_the_preview_is_shown_before_anything_moves(room, ann):
+    pin_room(room_id=room.pk, reason="board", actor=ann)
+    looked_at = timezone.now()
+    plan = preview_move(room_ids=[room.pk], platform="daily")
+    pin_room(room_id=room.pk, reason="elections", actor=ann)
+    with pytest.raises(PlanChanged) as changed:
+        as_planned(plan, ann, looked_at=looked_at)
+    (words,) = changed.value.changes
+    assert words.startswith("“Standup” was pinned to Whereby by Ann Archer on ")
+    assert words.endswith(", without an end: elections.")
+    assert Move.objects.count() == 0
+    assert as_planned(plan, ann, looked_at=timezone.now())
+
+
+def test_nothing_happens_when_the_platform_is_closed_between_the_last_look_and_the_move(room, ann):
+    """What another process commits just before the statement that looks at the switches for the second time."""
+    plan = preview_move(room_ids=[each.pk for each in three_rooms()], platform="daily")
+    looks = []
+
+    def closes_in_time(execute, sql, params, many, context):
+        if "rooms_platformswitch" in sql and sql.startswith("SELECT"):
+            looks.append(sql)
+            if len(looks) == 2:
+                PlatformSwitch.objects.create(platform="daily", is_closed=True, reason="outage", actor=ann)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(closes_in_time), pytest.raises(PlanChanged) as changed:
+        as_planned(plan, ann)
+    assert len(changed.value.changes) == 3
+    assert all("cannot go to Daily, which is closed for new meetings" in words for words in changed.value.changes)
+    assert Move.objects.count() == 0
+
+
 def test_nothing_happens_when_the_page_was_tampered_with(room, ann):
     one, two, _ = three_rooms()
     plan = preview_move(room_ids=[one.pk], platform="daily")
     with pytest.raises(PlanChanged):
-        as_planned(plan, ann, seen=[[one.pk, "whereby", None], [two.pk, "whereby", None]])
+        as_planned(plan, ann, seen=[[one.pk, "whereby", None, False], [two.pk, "whereby", None, False]])
     assert Move.objects.count() == 0
 
 
@@ -206,6 +209,19 @@ def test_undo_is_refused_when_the_room_moved_on(room, ann):
     move(room, "whereby", now=NOW, reason="no sound")
     with pytest.raises(MoveRefused, match="was moved from Daily to Whereby .*: no sound."):
         undo_move(move=made, actor=ann, now=NOW)
+
+
+def test_undo_leaves_alone_what_was_pinned_since(room, ann):
+    pin_room(room_id=room.pk, reason="known when it was moved", actor=ann, now=NOW - timedelta(minutes=1))
+    made = move(room, now=NOW)
+    pin_room(room_id=room.pk, reason="sounds better", actor=ann, now=NOW + timedelta(minutes=1))
+    with pytest.raises(
+        MoveRefused, match="was pinned to Daily by Ann Archer .*: sounds better. .*unpin it and move it"
+    ):
+        undo_move(move=made, actor=ann, now=NOW + timedelta(minutes=2))
+    unpin_room(room_id=room.pk, reason="over")
+    pin_room(room_id=room.pk, reason="old", actor=ann, now=NOW - timedelta(minutes=1))
+    assert undo_move(move=made, actor=ann, now=NOW + timedelta(minutes=2)).to_platform == "whereby"
 
 
 def test_moves_are_written_once(room):

@@ -1,8 +1,10 @@
-"""Rooms, and the record of their moves between platforms."""
+"""Rooms: where people meet. Where the next meeting opens is ``platform``, which only ``move_room`` changes."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -30,6 +32,11 @@ def refuse_reserved_slug(slug: str) -> None:
         raise ValidationError(f"“{slug}” is an address of this site. Choose another short name.")
 
 
+def new_salt() -> str:
+    """32 hex digits that make a wave's or an experiment's draws its own."""
+    return uuid.uuid4().hex
+
+
 class PlatformMovesOnly(ValueError):
     """A room's platform changes by ``rooms.services.move_room`` and in no other way."""
 
@@ -43,6 +50,38 @@ class RoomQuerySet(models.QuerySet["Room"]):
         if not getattr(user, "is_authenticated", False):
             return self.none()
         return self.active().filter(Q(owner=user) | Q(hosts=user) | Q(members=user)).distinct()
+
+    def update(self, **columns: Any) -> int:
+        """Raises ``PlatformMovesOnly`` for ``platform``: a change without a ``Move`` would have no reason."""
+        if "platform" in columns:
+            raise PlatformMovesOnly("Rooms are moved by move_room or move_rooms.")
+        return super().update(**columns)
+
+    def bulk_create(
+        self,
+        objs: Any,
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
+    ) -> Any:
+        """Raises ``PlatformMovesOnly`` where rooms that exist would get another platform.
+
+        Every argument is named, so that ``update_fields`` is seen wherever it stands.
+        """
+        written = list(update_fields or ())
+        if "platform" in written:
+            raise PlatformMovesOnly("Rooms are moved by move_room or move_rooms.")
+        return super().bulk_create(objs, batch_size, ignore_conflicts, update_conflicts, written or None, unique_fields)
+
+    def write_platform(self, platform: str) -> int:
+        """For ``rooms.services.move_rooms`` alone, which writes the ``Move`` of each room besides (tests look that
+        nothing else names it)."""
+        return super().update(platform=platform)
+
+    #: never of all rooms there are, by way of ``Room.objects``
+    write_platform.queryset_only = True  # type: ignore[attr-defined]
 
 
 class Room(models.Model):
@@ -67,6 +106,11 @@ class Room(models.Model):
         NOT_ASKED = "not_asked", "not asked"
         CHOICE = "choice", "choice (declining never blocks joining)"
         REQUIRED = "required", "required (declining means leaving)"
+
+    class OnFailure(models.TextChoices):
+        DEFAULT = "default", "as the installation says"
+        FAIL = "fail", "say so and offer to try again"
+        FALL_BACK = "fall_back", "open on another platform"
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=120)
@@ -105,6 +149,20 @@ class Room(models.Model):
     consent_policy = models.CharField(max_length=10, choices=ConsentPolicy.choices, default=ConsentPolicy.CHOICE)
     logo = models.FileField(upload_to="logos", blank=True, help_text="PNG, shown where the platform can.")
     opens_at = models.DateTimeField(null=True, blank=True, help_text="Nobody can start a meeting before.")
+    on_failure = models.CharField(
+        "when its platform fails",
+        max_length=10,
+        choices=OnFailure.choices,
+        default=OnFailure.DEFAULT,
+        help_text="What happens when no meeting can be opened where this room meets.",
+    )
+    #: a pinned room is left alone by waves; a pin without an end is listed on the front page
+    pin_reason = models.TextField(blank=True, editable=False)
+    pin_until = models.DateTimeField(null=True, editable=False)
+    pinned_at = models.DateTimeField(null=True, editable=False)
+    pinned_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
+    )
     archived_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -112,6 +170,11 @@ class Room(models.Model):
 
     class Meta:
         ordering = ["name", "pk"]
+        indexes = [models.Index(fields=["name", "id"], name="room_listed")]
+        permissions = [
+            ("move_room", "Can move room to another platform"),
+            ("pin_room", "Can pin room to its platform"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -129,9 +192,11 @@ class Room(models.Model):
         if written is not None:
             if self.__dict__.get("platform", written) != written:
                 raise PlatformMovesOnly(f"Room {self.pk} is on {written}; rooms are moved by move_room.")
-            if kwargs.get("update_fields") is None and not kwargs.get("force_insert"):
-                loaded = {field.name for field in self._meta.concrete_fields} - self.get_deferred_fields()
-                kwargs["update_fields"] = loaded - {"id", "platform"}
+            if not kwargs.get("force_insert"):
+                fields = kwargs.get("update_fields")
+                if fields is None:
+                    fields = {field.name for field in self._meta.concrete_fields} - self.get_deferred_fields()
+                kwargs["update_fields"] = set(fields) - {"id", "platform"}
         super().save(**kwargs)
         self._platform_read = self.__dict__.get("platform")
 
@@ -162,47 +227,9 @@ class Room(models.Model):
     def is_visible_to(self, user: Any) -> bool:
         return self.is_shared or self.has_member(user)
 
+    def is_pinned(self, now: datetime) -> bool:
+        return self.pinned_at is not None and (self.pin_until is None or self.pin_until > now)
+
     @property
     def records(self) -> bool:
         return self.recording_type != self.RecordingType.NONE
-
-
-class Move(models.Model):
-    """One change of a room's platform: who or what did it, why and when. Rows are written once."""
-
-    class Source(models.TextChoices):
-        ADMIN = "admin", "staff in the admin"
-        COMMAND = "command", "command line"
-        UNDO = "undo", "undone by staff"
-
-    room = models.ForeignKey(Room, on_delete=models.CASCADE, related_name="moves")
-    from_platform = models.CharField(max_length=32, choices=platform_choices)
-    to_platform = models.CharField(max_length=32, choices=platform_choices)
-    reason = models.TextField()
-    source = models.CharField(max_length=10, choices=Source.choices)
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    moved_at = models.DateTimeField(default=timezone.now)
-    undoes = models.OneToOneField("self", null=True, on_delete=models.SET_NULL, related_name="undone_by")
-    batch = models.UUIDField(default=uuid.uuid4, db_index=True, help_text="Moves of one decision share it.")
-
-    class Meta:
-        ordering = ["-moved_at", "-pk"]
-        constraints = [
-            models.CheckConstraint(condition=~Q(from_platform=models.F("to_platform")), name="move_goes_elsewhere"),
-            models.CheckConstraint(condition=~Q(reason=""), name="move_has_reason"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.room}: {self.get_from_platform_display()} → {self.get_to_platform_display()}"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
-            raise ValueError("A move is written once.")
-        super().save(*args, **kwargs)
-
-    @property
-    def by_whom(self) -> str:
-        """E.g. "by Ann", or where it came from when nobody was signed in."""
-        if self.actor is not None:
-            return f"by {self.actor.get_full_name() or self.actor.get_username()}"
-        return "on the command line" if self.source == self.Source.COMMAND else "by somebody whose account is gone"
