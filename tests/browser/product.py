@@ -37,6 +37,7 @@ class Product:
     sandbox_url: str
     log: Path
     environ: dict[str, str] = field(default_factory=dict)
+    pictured: set[str] = field(default_factory=set)  #: rooms whose page was photographed, before anything happened
 
     def state(self, slug: str) -> dict[str, Any]:
         answer = requests.get(f"{self.url}/rooms/{slug}/state", timeout=10)
@@ -47,6 +48,19 @@ class Product:
         """A management command beside the running processes; returns its exit code."""
         command = [sys.executable, "manage.py", *arguments]
         return subprocess.run(command, cwd=ROOT, env=self.environ, capture_output=True, check=False).returncode
+
+    def python(self, code: str) -> str:
+        """What the code prints when it runs beside the processes, with their database and settings."""
+        command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", code]
+        done = subprocess.run(command, cwd=ROOT, env=self.environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def control(self, method: str, path: str, **how: Any) -> Any:
+        """A request to the sandbox's control."""
+        answer = requests.request(method, f"{self.sandbox_url}/_control/{path}", timeout=20, **how)
+        assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
+        return answer.json()
 
     def logged(self) -> str:
         return self.log.read_text(errors="replace")
@@ -174,7 +188,9 @@ class Guest:
         """Through the form, as a person does."""
         self.page.goto(f"{self.product.url}/rooms/{slug}/")
         self.page.fill("#name", self.name)
-        picture(self.page, "room")
+        if slug not in self.product.pictured:
+            self.product.pictured.add(slug)
+            picture(self.page, f"room-{slug}")
         if self.page.locator(f"#answer-{answer}").count():
             self.page.click(f"label[for=answer-{answer}]")
         self.page.click("#join-button")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -219,3 +221,101 @@ def test_people_are_picked_by_typing(browser: Browser, live_server: Any, client:
     page.wait_for_url(f"**{ROOMS}")
     assert list(room.hosts.all()) == [ben]
     context.close()
+
+
+@pytest.fixture
+def event(staff: User) -> WebhookEvent:
+    """Somebody joined; the delivery is not read yet."""
+    body = (Path(__file__).parent.parent / "payloads" / "daily-participant.joined.json").read_bytes()
+    make_meeting(make_room(slug="board", name="Board", platform="daily"), provider_room_name="test")
+    return WebhookEvent.objects.create(
+        platform="daily", body=body, body_sha256="b" * 64, event_type="participant.joined", signed_at=timezone.now()
+    )
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 320), ("dark", 320)])
+def test_a_dry_run_has_no_barriers(
+    browser: Browser, live_server: Any, client: Any, event: WebhookEvent, scheme: Any, width: int
+) -> None:
+    context = signed_in(
+        browser,
+        live_server,
+        client,
+        color_scheme=scheme,
+        viewport={"width": width, "height": 900},
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    page.goto(f"/admin/platforms/webhookevent/{event.pk}/change/")
+    _is_fine(page, f"event-{scheme}-{width}")
+    page.get_by_role("button", name="Dry run").click()
+    expect(page.get_by_text("Rows: 2 created.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Created: participant testuser")).to_be_visible()
+    _is_fine(page, f"dry-run-{scheme}-{width}")
+    page.get_by_role("button", name="Run again for real").click()
+    expect(page.get_by_text("1 will be run again within seconds.")).to_be_visible()
+    context.close()
+
+
+def test_a_dry_run_needs_no_script(browser: Browser, live_server: Any, client: Any, event: WebhookEvent) -> None:
+    context = signed_in(browser, live_server, client, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"/admin/platforms/webhookevent/{event.pk}/change/")
+    page.get_by_role("button", name="Dry run").click()
+    expect(page.get_by_text("Rows: 2 created.")).to_be_visible()
+    event.refresh_from_db()
+    assert event.attempts == 0
+    page.get_by_role("button", name="Run again for real").click()
+    expect(page.get_by_text("1 will be run again within seconds.")).to_be_visible()
+    context.close()
+
+
+def test_a_delivery_is_copied_as_a_command(
+    browser: Browser, live_server: Any, client: Any, event: WebhookEvent
+) -> None:
+    context = signed_in(browser, live_server, client)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(f"/admin/platforms/webhookevent/{event.pk}/change/")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    command = page.evaluate("navigator.clipboard.readText()")
+    assert command == page.get_by_role("group", name="As a curl command").text_content()
+    assert "X-Webhook-Signature" in command
+    context.close()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 320)])
+def test_who_is_locked_out_is_told_until_when(
+    browser: Browser, live_server: Any, settings: Any, scheme: Any, width: int
+) -> None:
+    settings.AXES_ENABLED = True
+    make_user("ann", is_staff=True)
+    context = browser.new_context(
+        base_url=live_server.url, color_scheme=scheme, viewport={"width": width, "height": 800}
+    )
+    page = context.new_page()
+    for _ in range(5):
+        page.goto("/admin/login/")
+        page.get_by_label("Username").fill("ann")
+        page.get_by_label("Password").fill("wrong")
+        page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Too many wrong passwords")).to_be_visible()
+    expect(page.get_by_text("in 15 minutes")).to_be_visible()
+    _is_fine(page, f"locked-out-{scheme}-{width}")
+    page.get_by_role("link", name="Choose a new password").click()
+    page.wait_for_url("**/accounts/password_reset/")
+    context.close()
+
+
+def _is_fine(page: Page, name: str) -> None:
+    """No serious barrier, nothing over the edge; a picture where ``PICTURES_OF_PAGES`` names a folder."""
+    if folder := os.environ.get("PICTURES_OF_PAGES"):
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+    found = [
+        (violation["id"], violation["nodes"][0]["html"][:120])
+        for violation in Axe().run(page).response["violations"]
+        if violation["impact"] in ("serious", "critical")
+    ]
+    assert found == []
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0

@@ -20,7 +20,7 @@ from playwright.sync_api import Page, Playwright, expect, sync_playwright
 from tests.browser.product import Guest, Product, picture, running_product, until
 from tests.speech import ANN, BEN, fake_microphone, text_of, word_error_rate
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(600)]
 
 SDK_SHA384 = {
     "daily": "qkOcWks7O6ZM0W8bDQRvE2Zigs/pWm7ioqYeangGqWoaqMEFUNeAKYLp8J+qWiUS",
@@ -95,7 +95,9 @@ def read_meeting(page: Page, product: Product, meeting: str) -> str:
 
 
 @pytest.mark.parametrize("platform", ["daily", "whereby"])
-def test_two_people_talk_and_staff_read_it(product: Product, two_people: tuple[Guest, Guest], platform: str) -> None:
+def test_two_people_talk_and_staff_read_it(
+    product: Product, two_people: tuple[Guest, Guest], platform: str, tmp_path: Path
+) -> None:
     ann, ben = two_people
     slug = f"demo-{platform}"
     ann.join(slug)
@@ -121,11 +123,29 @@ def test_two_people_talk_and_staff_read_it(product: Product, two_people: tuple[G
     words = read_meeting(ann.page, product, meeting)
     people = ann.page.locator(".people tbody th").all_inner_texts()
     assert sorted(re.sub(r"\s*host$", "", name) for name in people) == ["Ann Archer", "Ben Baker"]
-    assert word_error_rate(text_of([*SAID_BY_ANN, *SAID_BY_BEN]), words) <= 0.25, words
+    said_words = text_of([*SAID_BY_ANN, *SAID_BY_BEN])
+    assert word_error_rate(said_words, words) <= 0.25, words
+    measured_for_parity(ann.page, product, platform, meeting, said_words, tmp_path)
     picture(ann.page, f"meeting-{platform}")
     seeks(ann.page)
     assert not ann.errors
     assert not ben.errors
+
+
+def measured_for_parity(
+    page: Page, product: Product, platform: str, meeting: str, said_words: str, tmp_path: Path
+) -> None:
+    """The planted speech's word error rate is kept, and staff see it beside the other platform's."""
+    planted = tmp_path / "planted.txt"
+    planted.write_text(said_words)
+    assert product.manage("measure_speech", meeting, str(planted)) == 0
+    page.goto(f"{product.url}/admin/rooms/outcome/parity/")
+    table = page.get_by_role("region", name="Measured on real recordings")
+    column = table.locator("thead th").all_inner_texts().index(platform.capitalize())
+    cell = table.get_by_role("row").filter(has_text="Word error rate").locator("td").nth(column)
+    expect(cell).to_contain_text("✓ as it should be")
+    expect(cell).to_contain_text(meeting)
+    page.goto(f"{product.url}/meetings/{meeting}/")
 
 
 def seeks(page: Page) -> None:
@@ -140,20 +160,22 @@ def seeks(page: Page) -> None:
     assert abs(page.locator("video").first.evaluate("(v) => v.currentTime") - wanted) < 2
 
 
+@pytest.mark.parametrize("platform", ["daily", "whereby"])
 def test_a_muted_microphone_gives_an_empty_transcript(
-    product: Product, playwright: Playwright, chromium: str, tmp_path: Path
+    product: Product, playwright: Playwright, chromium: str, tmp_path: Path, platform: str
 ) -> None:
+    slug = f"demo-{platform}"
     voice = tmp_path / "speaking.wav"
     fake_microphone(voice, ANN, lead_s=0.0, tail_s=0)
     ann = Guest.start(playwright, chromium, product, "Ann Archer", voice)
     ben = Guest.start(playwright, chromium, product, "Ben Baker", voice)
     ann.sign_in()
     for guest in (ann, ben):
-        guest.join("demo-daily")
+        guest.join(slug)
         frame = guest.page.frame_locator("#frame iframe")
         frame.get_by_role("button", name=re.compile("mute|microphone", re.I)).first.click()
-    meeting = live_meeting(product, "demo-daily")
-    until(lambda: product.state("demo-daily")["recording"], 25, "it is recorded", product.logged)
+    meeting = live_meeting(product, slug)
+    until(lambda: product.state(slug)["recording"], 25, "it is recorded", product.logged)
     time.sleep(10)
     ben.leave()
     ann.leave()
@@ -163,47 +185,57 @@ def test_a_muted_microphone_gives_an_empty_transcript(
     ben.stop()
 
 
+@pytest.mark.parametrize(("here", "there"), [("daily", "whereby"), ("whereby", "daily")])
 def test_staff_move_a_room_while_people_are_inside(
-    product: Product, playwright: Playwright, chromium: str, tmp_path: Path
+    product: Product, playwright: Playwright, chromium: str, tmp_path: Path, here: str, there: str
 ) -> None:
+    slug, target = f"demo-{here}", there.capitalize()
     voice = tmp_path / "quiet.wav"
     fake_microphone(voice, [], lead_s=2)
     ann = Guest.start(playwright, chromium, product, "Ann Archer", voice)
     ben = Guest.start(playwright, chromium, product, "Ben Baker", voice)
     late = Guest.start(playwright, chromium, product, "Cem Cook", voice)
     ann.sign_in()
-    until(lambda: product.state("demo-daily")["meeting"] is None, 60, "the last meeting is over", product.logged)
-    ann.join("demo-daily")
-    ben.join("demo-daily")
-    until(lambda: product.state("demo-daily")["people"] == 2, 20, "both are inside", product.logged)
-    meeting = live_meeting(product, "demo-daily")
+    until(lambda: product.state(slug)["meeting"] is None, 120, "the last meeting is over", product.logged)
+    ann.join(slug)
+    ben.join(slug)
+    until(lambda: product.state(slug)["people"] == 2, 20, "both are inside", product.logged)
+    meeting = live_meeting(product, slug)
 
     staff = ann.page.context.new_page()
     staff.goto(f"{product.url}/admin/rooms/room/")
-    picture(staff, "admin")
-    row = staff.locator("#result_list tr").filter(has_text="demo-daily")
-    row.get_by_role("link", name=re.compile("Move to Whereby")).click()
-    expect(staff.locator("main, #content").first).to_contain_text("Whereby")
+    if here == "daily":
+        picture(staff, "admin")
+
+    def may_move() -> bool:
+        """A slow machine may not have passed the first checks of the platform yet, which stops moves there."""
+        staff.goto(f"{product.url}/admin/rooms/room/")
+        row = staff.locator("#result_list tr").filter(has_text=slug)
+        row.get_by_role("link", name=re.compile(f"Move to {target}")).click()
+        expect(staff.locator("main, #content").first).to_contain_text(target)
+        return staff.locator("[name=reason]").count() == 1
+
+    until(may_move, 120, "the room may be moved", lambda: staff.locator("#content").inner_text())
     staff.fill("[name=reason]", "the browser test moves it")
     staff.locator("#content form [type=submit]").last.click()
-    until(lambda: "Whereby" in staff.locator("body").inner_text(), 10, "the admin says so")
+    until(lambda: target in staff.locator("body").inner_text(), 10, "the admin says so")
 
-    assert product.state("demo-daily")["platform"] == "daily"
-    assert live_meeting(product, "demo-daily") == meeting
-    late.join("demo-daily")
-    until(lambda: product.state("demo-daily")["people"] == 3, 20, "the late joiner is inside too", product.logged)
-    assert live_meeting(product, "demo-daily") == meeting
-    assert late.sdk_says_joined("daily")
-    assert ann.sdk_says_joined("daily")
-    assert ben.sdk_says_joined("daily")
+    assert product.state(slug)["platform"] == here
+    assert live_meeting(product, slug) == meeting
+    late.join(slug)
+    until(lambda: product.state(slug)["people"] == 3, 20, "the late joiner is inside too", product.logged)
+    assert live_meeting(product, slug) == meeting
+    assert late.sdk_says_joined(here)
+    assert ann.sdk_says_joined(here)
+    assert ben.sdk_says_joined(here)
 
     for guest in (late, ben, ann):
         guest.leave()
-    until(lambda: product.state("demo-daily")["meeting"] is None, 60, "the meeting is over", product.logged)
-    ben.join("demo-daily")
-    until(lambda: product.state("demo-daily")["people"] == 1, 20, "the next meeting is open", product.logged)
-    assert product.state("demo-daily")["platform"] == "whereby"
-    assert live_meeting(product, "demo-daily") != meeting
-    assert ben.sdk_says_joined("whereby")
+    until(lambda: product.state(slug)["meeting"] is None, 120, "the meeting is over", product.logged)
+    ben.join(slug)
+    until(lambda: product.state(slug)["people"] == 1, 20, "the next meeting is open", product.logged)
+    assert product.state(slug)["platform"] == there
+    assert live_meeting(product, slug) != meeting
+    assert ben.sdk_says_joined(there)
     for guest in (ann, ben, late):
         guest.stop()
