@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test lint pictures fmt lock venv venv-dev sdk
+.PHONY: help run test lint pictures bench fmt lock venv venv-dev sdk
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -14,7 +14,10 @@ lint: venv-dev ## what needs no test run: format, lint, types, import contract, 
 	@.venv/bin/python tooling/test.py --static
 
 pictures: venv-dev sdk ## make the README's pictures anew, by the browser tests
-	@PICTURES=docs/pictures .venv/bin/python -m pytest -q tests/browser/test_meeting_end_to_end.py
+	@PICTURES=docs/pictures .venv/bin/python -m pytest -q -p no:randomly tests/browser/test_meeting_end_to_end.py
+
+bench: venv-dev ## how fast staff's pages and bulk moves are with 20,000 rooms, on PostgreSQL (minutes)
+	@.venv/bin/python tests/bench/scale.py
 
 fmt: venv-dev ## put the code into shape
 	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .

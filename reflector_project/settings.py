@@ -3,8 +3,10 @@
 import os
 import secrets
 from datetime import timedelta
+from logging import getLevelNamesMapping
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -12,7 +14,6 @@ from django.core.exceptions import ImproperlyConfigured
 from reflector_project.broker import broker_and_options
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = Path(os.environ.get("VAR_DIR", BASE_DIR / "var"))
 
 env = environ.Env()
 ENV_FILE = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
@@ -20,8 +21,12 @@ if ENV_FILE.exists():
     env.read_env(ENV_FILE)
 for _name in [name for name, value in os.environ.items() if not value]:
     del os.environ[_name]  # an empty variable is one that is not set
+VAR_DIR = BASE_DIR / os.environ.get("VAR_DIR", "var")
 #: what the operator set, before the sandbox fills in; runall starts its processes with this
 OPERATOR_ENVIRON = dict(os.environ)
+
+
+_YES_OR_NO = {*env.BOOLEAN_TRUE_STRINGS, "false", "off", "no", "n", "0"}
 
 
 def read(kind: str, name: str, default: Any) -> Any:
@@ -30,16 +35,20 @@ def read(kind: str, name: str, default: Any) -> Any:
         value = getattr(env, kind)(name, default=default)
         if kind == "db":
             value["ENGINE"]
+        if kind == "bool" and name in os.environ and os.environ[name].strip().lower() not in _YES_OR_NO:
+            raise ValueError("neither yes nor no")  # else it would be a no
+        if name.endswith("PORT") and not 0 < value < 65536:
+            raise ValueError("no port")
         return value
     except (ImproperlyConfigured, KeyError, TypeError, ValueError) as error:
         raise ImproperlyConfigured(f"{name} cannot be read; .env.example shows what it looks like.") from error
 
 
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = read("bool", "DEBUG", False)
 
 #: what the sandbox wrote about itself; what is set in the environment wins, so real credentials are never replaced
 SANDBOX_ENV_FILE = VAR_DIR / "sandbox.env"
-if DEBUG and env.bool("USE_SANDBOX", default=True) and SANDBOX_ENV_FILE.exists():
+if DEBUG and read("bool", "USE_SANDBOX", True) and SANDBOX_ENV_FILE.exists():
     env.read_env(SANDBOX_ENV_FILE)
 
 SECRET_KEY = env.str("SECRET_KEY", default="")
@@ -47,7 +56,7 @@ if not SECRET_KEY:
     if not DEBUG:
         raise ImproperlyConfigured("SECRET_KEY is not set. Put a long random string into the environment or .env.")
     secret_file = VAR_DIR / "secret_key"
-    VAR_DIR.mkdir(exist_ok=True)
+    VAR_DIR.mkdir(parents=True, exist_ok=True)
     if not secret_file.exists():
         secret_file.touch(mode=0o600)
         secret_file.write_text(secrets.token_urlsafe(50))
@@ -66,12 +75,12 @@ PLATFORM_ENVIRON = dict(os.environ)
 DEFAULT_PLATFORM = env.str("DEFAULT_PLATFORM", default="whereby")
 #: operation -> (requests, per seconds), per process; from the providers' documented limits
 PLATFORM_RATE_BUDGETS: dict[str, dict[str, tuple[int, float]]] = {
-    "daily": {"default": (100, 5), "delete_room": (50, 30), "list_recordings": (50, 30), "start_recording": (5, 5)},
+    "daily": {"default": (20, 1), "delete_room": (2, 1.2), "list_recordings": (2, 1.2), "start_recording": (1, 1)},
     "whereby": {"default": (90, 60)},
 }
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "rooms.staff.site.StaffConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -80,7 +89,9 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "csp",
     "rest_framework",
+    "rest_framework.authtoken",
     "django_dramatiq",
+    "axes",
     "platforms",
     *PLATFORMS,
     "rooms",
@@ -98,7 +109,9 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "rooms.staff.zones.middleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "reflector_project.urls"
@@ -124,7 +137,7 @@ TEMPLATES = [
 
 DATABASES = {"default": read("db", "DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    VAR_DIR.mkdir(exist_ok=True)
+    VAR_DIR.mkdir(parents=True, exist_ok=True)
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
@@ -159,6 +172,7 @@ DRAMATIQ_BROKER = {
         "dramatiq.middleware.Callbacks",
         "dramatiq.middleware.Retries",
         "django_dramatiq.middleware.DbConnectionsMiddleware",
+        "platforms.metrics.WritesCalls",
     ],
 }
 
@@ -180,6 +194,10 @@ MEETING_HOURS = read("float", "MEETING_HOURS", 8.0)
 EMPTY_GRACE_S = read("float", "EMPTY_GRACE_S", 120.0)
 #: how often guests of one network address may press Join
 GUEST_JOINS_PER_MINUTE = read("int", "GUEST_JOINS_PER_MINUTE", 20)
+#: what a room does whose platform cannot open its meeting, unless it says so itself: fail or fall_back
+PLATFORM_FAILURE_POLICY = env.str("PLATFORM_FAILURE_POLICY", default="fail")
+#: how long outcomes of meetings are waited for, as a multiple of what the pipeline promises
+OUTCOME_PATIENCE = read("float", "OUTCOME_PATIENCE", 1.0)
 
 # -- people -----------------------------------------------------------------------------------------------------------
 
@@ -187,16 +205,43 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
-LOGOUT_REDIRECT_URL = "/"
+#: five wrong passwords for one name from one address stop both together for a quarter of an hour; not in development,
+#: where a browser may fill in the password of yesterday's demo
+AXES_ENABLED = read("bool", "LOGIN_LOCKOUT", not DEBUG)
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "reflector_project.lockout.network_of"
+AXES_LOCKOUT_CALLABLE = "reflector_project.lockout.locked_out"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 vars().update(read("email", "EMAIL_URL", "consolemail://"))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Reflector rooms <rooms@localhost>")
+EMAIL_TIMEOUT = 20
+
+# -- alerts: who is told, besides the admin ---------------------------------------------------------------------------
+
+ALERT_EMAILS = env.list("ALERT_EMAILS", default=[])
+ALERT_WEBHOOK_URL = env.str("ALERT_WEBHOOK_URL", default="")
+ALERT_WEBHOOK_SECRET = env.str("ALERT_WEBHOOK_SECRET", default="")
 
 # -- web --------------------------------------------------------------------------------------------------------------
 
+#: requests that one process of ``manage.py serve`` works on at a time
+WEB_THREADS = read("int", "WEB_THREADS", 16)
+
 LANGUAGE_CODE = "en-gb"
-TIME_ZONE = "UTC"
+TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+try:
+    ZoneInfo(TIME_ZONE)
+except (ValueError, ZoneInfoNotFoundError) as error:
+    raise ImproperlyConfigured("TIME_ZONE is no time zone: give one such as Europe/Berlin.") from error
 USE_TZ = True
 USE_I18N = True
 STATIC_URL = "/static/"
@@ -214,9 +259,21 @@ STORAGES = {
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
 _https = PUBLIC_URL.startswith("https://")
-SECURE_SSL_REDIRECT = False  # a redirect is a failed delivery to a webhook sender; the proxy in front does this
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
-SECURE_HSTS_SECONDS = 31_536_000 if _https and not DEBUG else 0
+_behind_proxy = read("bool", "BEHIND_PROXY", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _behind_proxy else None
+#: only where the proxy tells which requests came by https; else every page would redirect to itself for ever
+SECURE_SSL_REDIRECT = read("bool", "HTTPS_REDIRECT", _https and _behind_proxy and not DEBUG)
+#: a redirect is a failed delivery to a webhook sender, and a failed probe to a load balancer
+SECURE_REDIRECT_EXEMPT = [r"^v1/webhooks/", r"^v1/(daily|whereby)(/|_|$)", r"^(healthz|readyz)/?$"]
+SECURE_HSTS_SECONDS = read("int", "HSTS_SECONDS", 31_536_000 if _https and not DEBUG else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = read("bool", "HSTS_SUBDOMAINS", False)
+SECURE_HSTS_PRELOAD = read("bool", "HSTS_PRELOAD", False)
+#: `check --deploy` asks about these two until the operator has said yes or no
+SILENCED_SYSTEM_CHECKS = [
+    check
+    for name, check in {"HSTS_SUBDOMAINS": "security.W005", "HSTS_PRELOAD": "security.W021"}.items()
+    if name in os.environ
+]
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
@@ -245,10 +302,13 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+if LOG_LEVEL not in getLevelNamesMapping():
+    raise ImproperlyConfigured("LOG_LEVEL is no level: give DEBUG, INFO, WARNING or ERROR.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }

@@ -112,6 +112,30 @@ def _only_this_machine() -> Iterator[None]:
         yield
 
 
+# -- the database -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    django_db_modify_db_settings_parallel_suffix: None,
+) -> None:
+    """Where a server of ours answers in threads of its own, SQLite is a file: in memory all of them would share one
+    connection with the test, and each other's transactions."""
+    from django.db import connection
+
+    served = any("live_server" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    if served and connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "db.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def live_server(django_db_setup: None, live_server: Any) -> Any:
+    """pytest-django's, made once the database has its name: it decides by it whether to share the connection."""
+    return live_server
+
+
 # -- speed ----------------------------------------------------------------------------------------------------------
 
 
@@ -132,6 +156,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # what takes minutes begins first, so that nobody waits for it alone at the end
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
     if not config.getoption("--database-only"):
         return
     without = [item for item in items if not _uses_database(item)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import wave
 from collections.abc import Iterable
 from os import PathLike
@@ -10,6 +9,7 @@ from os import PathLike
 import numpy as np
 
 from recordings.demo_media import PHRASES, RATE, Phrase, silence, speech, text_of
+from recordings.measuring import word_error_rate
 
 __all__ = ["ANN", "BEN", "PHRASES", "fake_microphone", "text_of", "word_error_rate"]
 
@@ -37,18 +37,3 @@ def fake_microphone(
         file.setframerate(RATE)
         file.writeframes(samples.tobytes())
     return len(samples) / RATE
-
-
-def word_error_rate(reference: str, hypothesis: str) -> float:
-    """Substituted, missing and added words, as a share of the reference's words. Case and punctuation do not count."""
-    wanted, heard = _words(reference), _words(hypothesis)
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(wanted, start=1):
-        above, row[0] = row[0], i
-        for j, other in enumerate(heard, start=1):
-            above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, above + (word != other))
-    return row[-1] / max(len(wanted), 1)
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[\w']+", text.lower().replace("\u2019", "'"))

@@ -62,6 +62,7 @@ def third(settings):
     settings.PLATFORM_ENVIRON = {"FAKE_KEY": "key"}
     settings.DEFAULT_PLATFORM = "fake"
     settings.PUBLIC_URL = "https://testserver"
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     return registry.get("fake")
 
 

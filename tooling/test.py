@@ -34,7 +34,10 @@ STATIC = {
 }
 PYTEST = [sys.executable, "-m", "pytest", "-q", "--color=yes" if sys.stdout.isatty() else "--color=no"]
 WORKERS = str(max(2, min(4, os.cpu_count() or 2)))
-#: tests that start whole installations of ours mostly wait; those with browsers have the machine to themselves
+#: a file's tests share the installation that they start, so one worker runs them all; long files come first
+BY_FILE = ["--dist", "loadfile", "--no-loadscope-reorder"]
+#: tests that start whole installations of ours mostly wait, so more of them fit beside each other
+WAITING = str(int(WORKERS) + 1)
 QUICK, CRASH, BROWSER = "not (browser or crash)", "crash and not browser", "browser"
 NOTHING_COLLECTED = 5
 
@@ -102,8 +105,8 @@ def tests(run: Run, extra: list[str]) -> None:
                 TEST_DATABASE_URL=address,
                 TEST_POSTGRES_URL=address,
             )
-        run.step("whole installations", [*parallel, "-m", CRASH, *extra], fine=fine)
-        run.step("browsers", [*PYTEST, "-m", BROWSER, *extra], fine=fine)
+        run.step("whole installations", [*PYTEST, "-n", WAITING, *BY_FILE, "-m", CRASH, *extra], fine=fine)
+        run.step("browsers", [*PYTEST, "-n", "2", *BY_FILE, "-m", BROWSER, *extra], fine=fine)
         run.missing += sorted(set(Path(run.environment["NOT_TESTED"]).read_text().splitlines()))
 
 

@@ -28,6 +28,7 @@ from platforms.base import (
     Problem,
     ProviderRecording,
     ProviderRoom,
+    RecordingFormat,
     RecordingPage,
     RoomOptions,
     RoomPresence,
@@ -49,6 +50,7 @@ class Provider:
     entered: list[tuple[ProviderRoom, Person]] = field(default_factory=list)
     logos: dict[str, bytes] = field(default_factory=dict)
     present: dict[str, RoomPresence] = field(default_factory=dict)
+    past: list[Event] = field(default_factory=list)  #: what ``past_stays`` answers, of any room
     recording: dict[str, str] = field(default_factory=dict)  #: room name -> instance id
     last_max_duration_s: int = 0
     errors: dict[str, list[Exception]] = field(default_factory=dict)  #: operation -> what it raises next
@@ -73,6 +75,7 @@ class FakeAdapter(Adapter):
         admits_by_token=True,
         logo=True,
         recording_types=frozenset({"none", "cloud"}),
+        recording_formats=frozenset({RecordingFormat.MP4}),
         options=OPTIONS,
     )
     required = ("FAKE_KEY",)
@@ -160,6 +163,11 @@ class FakeAdapter(Adapter):
     def presence(self, room_names: Iterable[str]) -> dict[str, RoomPresence]:
         self.provider.called("presence")
         return {name: self.provider.present.get(name, RoomPresence(room_name=name, people=())) for name in room_names}
+
+    def past_stays(self, room: ProviderRoom) -> Iterable[Event]:
+        if errors := self.provider.errors.get("past_stays"):
+            raise errors.pop(0)
+        return [event for event in self.provider.past if event.room_name == room.name]
 
     @staticmethod
     def _name(options: RoomOptions) -> str:
