@@ -7,20 +7,17 @@ providers' unmodified SDK files, each time as somebody new. "server" is the serv
 and the GET of the call page. The reference is ``GET /healthz`` between the joins, from the same Chromium: it tells how
 busy the machine was. Target: p95 of "press to frame" at most 500 ms.
 
-Measured on 23 November 2026 with Python 3.11, Chromium and SQLite on two cores with nothing else to do, 100 joins each;
+Measured on 1 December 2026 with Python 3.11, Chromium and SQLite on two cores with nothing else to do, 100 joins each;
 browser, server, worker and sandbox run on the same two cores:
 
                         median    p95    worst     reference: median, p95
-    daily    to frame   324 ms   459 ms   516 ms            7 ms, 15 ms
-             server      65 ms    82 ms   102 ms
-    whereby  to frame   334 ms   475 ms   692 ms            9 ms, 25 ms
-             server      43 ms    54 ms    72 ms
+    daily    to frame   282 ms   412 ms   619 ms            6 ms, 15 ms
+             server      38 ms    51 ms   119 ms
+    whereby  to frame   245 ms   415 ms   567 ms            6 ms, 18 ms
+             server      38 ms    49 ms    70 ms
 
-That was before each platform had threads of its own for opening. After it, 25 joins each: 330 ms, p95 573 ms (daily)
-and 262 ms, p95 497 ms (whereby), server 41 and 56 ms. The target is not shown for daily until 100 joins say so.
-
-Since then the platform's script is preloaded. Beside each other, on a machine that was busy (12 joins each way): from
-the call page to the frame 250 ms before and 225 ms after (daily), 147 and 117 ms (whereby).
+While other browsers ran on the same cores (reference p95 57 and 105 ms, 60 joins each) p95 was 610 and 714 ms: what it
+takes is the browser's time, not the server's.
 """
 
 from __future__ import annotations
