@@ -16,7 +16,7 @@ from platforms import registry
 from platforms.models import ReadinessResult
 from rooms import readiness, switching
 from rooms.models import Move, PlatformSwitch, Room
-from rooms.words import label_of, minute_of
+from rooms.words import label_of, minute_of, name_of
 
 #: back to where rooms were: readiness checks do not stand in the way of somebody who flees
 GOING_BACK = frozenset({Move.Source.UNDO, Move.Source.ROLLBACK, Move.Source.GUARD})
@@ -149,15 +149,15 @@ def pinned_after(rooms: Iterable[Room], moment: datetime, *, now: datetime) -> d
     Nobody who agreed to something at ``moment`` has seen these pins. ``Room.pinned_by`` should have been read.
     """
     return {
-        room.pk: _pin_in_words(room, now)
+        room.pk: pin_in_words(room, now)
         for room in rooms
         if room.is_pinned(now) and room.pinned_at is not None and room.pinned_at > moment
     }
 
 
-def _pin_in_words(room: Room, now: datetime) -> str:
+def pin_in_words(room: Room, now: datetime) -> str:
     """E.g. "“Board” was pinned to <platform> by Ann on 3 March at 14:03 UTC, without an end: hearing aids."."""
-    by = f" by {room.pinned_by.get_full_name() or room.pinned_by.get_username()}" if room.pinned_by else ""
+    by = f" by {name_of(room.pinned_by)}" if room.pinned_by else ""
     since = minute_of(room.pinned_at or now, now=now)
     until = f"until {minute_of(room.pin_until, now=now)}" if room.pin_until else "without an end"
     return f"“{room}” was pinned to {label_of(room.platform)}{by} on {since}, {until}: {room.pin_reason.rstrip('.')}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import datetime
+from typing import Any
 
 from django.utils import timezone
 
@@ -23,6 +24,11 @@ def given(text: str) -> str:
 
 def label_of(platform: str) -> str:
     return dict(registry.platform_choices()).get(platform, platform)
+
+
+def name_of(user: Any) -> str:
+    """A staff member's full name, else what they sign in with."""
+    return str(user.get_full_name() or user.get_username())
 
 
 def day_of(moment: datetime, *, now: datetime | None = None) -> str:

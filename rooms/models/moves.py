@@ -14,6 +14,7 @@ from django.utils import timezone
 from platforms.registry import platform_choices
 from platforms.work import Work
 from rooms.models.rooms import Room
+from rooms.words import name_of
 
 
 class Move(models.Model):
@@ -65,7 +66,7 @@ class Move(models.Model):
             acted = "the guard of wave" if self.source == self.Source.GUARD else "wave"
             return f"by {acted} “{self.wave.name}”"
         if self.actor is not None:
-            return f"by {self.actor.get_full_name() or self.actor.get_username()}"
+            return f"by {name_of(self.actor)}"
         if self.source == self.Source.COMMAND:
             return "on the command line"
         if self.order is not None and self.order.is_from_shell:

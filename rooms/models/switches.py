@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from platforms.registry import platform_choices
+from rooms.words import name_of
 
 
 class PlatformSwitch(models.Model):
@@ -38,7 +39,7 @@ class PlatformSwitch(models.Model):
     def by_whom(self) -> str:
         """E.g. "by Ann", or where it was used when nobody was signed in."""
         if self.actor is not None:
-            return f"by {self.actor.get_full_name() or self.actor.get_username()}"
+            return f"by {name_of(self.actor)}"
         if self.is_from_shell is None:
             return "on the command line or by somebody whose account is gone"
         return "on the command line" if self.is_from_shell else "by somebody whose account is gone"

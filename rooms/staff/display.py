@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from platforms import registry
 from platforms.moments import NOTHING
+from rooms.words import name_of
 
 #: one shape per platform, in the order of the registry
 PLATFORM_SHAPES = "●◆▲■★"
@@ -105,4 +106,4 @@ def list_at(label: str, text: Any, **filters: Any) -> str | SafeString:
 
 
 def person(user: Any) -> str:
-    return NOTHING if user is None else str(user.get_full_name() or user.get_username())
+    return NOTHING if user is None else name_of(user)

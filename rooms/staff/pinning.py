@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from rooms.models import Room
-from rooms.pinning import PinRefused, pin_room, unpin_room
+from rooms.pinning import PinRefused, mark, pin_room, unpin_room
 from rooms.rights import PIN
 from rooms.staff.asking import PinForm, ReasonForm, zone
 from rooms.staff.display import link, person, status_badge
@@ -54,7 +54,7 @@ def pin_page(admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpRespo
     error = ""
     if request.method == "POST" and form.is_valid():
         try:
-            words = _pin(room, form, request) if form is pin else _unpin(room, form)
+            words = _pin(room, form, request) if form is pin else _unpin(room, form, request)
         except PinRefused as refusal:
             error = str(refusal)
         else:
@@ -70,6 +70,7 @@ def pin_page(admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> HttpRespo
             "opts": admin.opts,
             "room": room,
             "label": label_of(room.platform),
+            "mark": mark(room),
             "state": format_html("{} {}", status_badge("pinned", "busy"), in_words(room)) if room.pinned_at else "",
             "pin": pin,
             "unpin": unpin,
@@ -92,12 +93,13 @@ def _pin(room: Room, form: Any, request: HttpRequest) -> str:
         until=until,
         actor=request.user,
         expected_platform=request.POST.get("seen_on"),
+        expected_pin=request.POST.get("seen_pin"),
     )
     end = f" until {minute_of(until)}" if until else ""
     return f"“{room}” is pinned to {label_of(pinned.platform)}{end}: {pinned.pin_reason}"
 
 
-def _unpin(room: Room, form: Any) -> str:
+def _unpin(room: Room, form: Any, request: HttpRequest) -> str:
     reason = form.cleaned_data["reason"]
-    unpin_room(room_id=room.pk, reason=reason)
+    unpin_room(room_id=room.pk, reason=reason, expected_pin=request.POST.get("seen_pin"))
     return f"“{room}” is not pinned any more: {reason}"

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from rooms import switching
 from rooms.models import Move, Room, Wave
 from rooms.waves.choosing import chosen
-from rooms.words import count_of
+from rooms.words import count_of, name_of
 
 #: of each kind
 TOLD = 5
@@ -31,7 +31,7 @@ def changes_since(wave: Wave, looked_at: datetime, now: datetime) -> list[str]:
         words.append(f"The wave itself moved {count_of(own, 'room')}.")
     words += [entry.words for entry in wave.entries.filter(at__gte=looked_at)[:TOLD]]
     words += [
-        f"The draft was changed by {change.user.get_full_name() or change.user.get_username()}."
+        f"The draft was changed by {name_of(change.user)}."
         for change in drafted(wave).filter(action_time__gte=looked_at).select_related("user")[:TOLD]
     ]
     switched = [one for one in switching.latest().values() if one.switched_at >= looked_at]

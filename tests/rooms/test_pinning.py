@@ -112,6 +112,37 @@ def test_a_page_from_before_a_move_does_not_pin_the_room_to_where_it_was_moved(s
     assert staff.post(page, {"reason": "hearing aids", "seen_on": "daily"}).status_code == 302
 
 
+def seen_pin(page):
+    return re.search(r'name="seen_pin" value="([^"]*)"', page.content.decode())[1]
+
+
+def test_a_page_from_before_another_pin_neither_overwrites_it_nor_takes_it_out(staff, room, page, ann):
+    before = seen_pin(staff.get(page))
+    pin_room(room_id=room.pk, reason="hearing aids", actor=ann)
+    stale = staff.post(page, {"reason": "sounds better", "seen_pin": before})
+    assert stale.status_code == 409
+    assert "“Standup” was pinned to Whereby by Ann Archer on " in words_of(stale)
+    assert "hearing aids. You had not seen that" in words_of(stale)
+    first = seen_pin(stale)
+    pin_room(room_id=room.pk, reason="elections", actor=ann)
+    assert staff.post(page, {"unpin": "1", "unpin-reason": "over", "seen_pin": first}).status_code == 409
+    assert Room.objects.get().pin_reason == "elections"
+    assert (
+        staff.post(page, {"unpin": "1", "unpin-reason": "over", "seen_pin": seen_pin(staff.get(page))}).status_code
+        == 302
+    )
+    assert Room.objects.get().pinned_at is None
+
+
+def test_a_page_from_before_a_pin_was_taken_out_says_so(staff, room, page):
+    pin_room(room_id=room.pk, reason="hearing aids")
+    before = seen_pin(staff.get(page))
+    unpin_room(room_id=room.pk, reason="over")
+    stale = staff.post(page, {"reason": "still", "seen_pin": before})
+    assert stale.status_code == 409
+    assert "The pin of “Standup” was taken out after you looked." in words_of(stale)
+
+
 def test_the_page_says_what_is_missing(staff, room, page):
     assert "Say why" in words_of(staff.post(page, {"reason": " "}))
     assert "That has passed" in words_of(staff.post(page, {"reason": "r", "until": "2020-01-01T10:00"}))
