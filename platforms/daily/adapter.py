@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import logging
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any
 
 from platforms.base import (
     CREDENTIALS,
     Adapter,
     Capabilities,
-    DeliveryRejected,
     Download,
     Entry,
     Envelope,
@@ -27,11 +22,9 @@ from platforms.base import (
     Person,
     PlatformError,
     PlatformRefused,
-    PresentPerson,
     Problem,
     ProviderRecording,
     ProviderRoom,
-    ProviderTrack,
     RecordingFormat,
     RecordingPage,
     RoomOptions,
@@ -42,14 +35,13 @@ from platforms.base import (
 )
 from platforms.buckets import Bucket, no_bucket
 from platforms.clocks import clock
-from platforms.daily import composing, events, webhooks
+from platforms.daily import answers, composing, events, signing, webhooks
 from platforms.daily.client import API_URL, BUDGETS, PAGE, DailyClient
 from platforms.environment import Variables, is_http_url, origin
 from platforms.events import Event
 from platforms.fetching import open_recording
 from platforms.http import Budgets, Http, OutcomeUnknown
-from platforms.signatures import signed_at
-from platforms.text import mapping, moment, seconds, sequence, text, truth, whole
+from platforms.text import mapping, moment, sequence, text, truth
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +115,7 @@ class DailyAdapter(Adapter):
     ) -> None:
         """``webhook_secrets``: base64 as Daily has them, the newest first."""
         self.webhook_secrets = tuple(webhook_secrets)
-        self._keys = [key for key in map(_decoded, self.webhook_secrets) if key]
+        self._keys = signing.keys_in(self.webhook_secrets)
         self._api_key = api_key
         self._now = now
         self._room_url = room_url_pattern.replace("{subdomain}", subdomain)
@@ -149,7 +141,7 @@ class DailyAdapter(Adapter):
         values = Variables(environ, (*cls.required, "AWS_DAILY_S3_BUCKET", "AWS_DAILY_ROLE_ARN"))
         api_key = values.key("DAILY_API_KEY", "Daily dashboard, Developers")
         secrets = values.secrets("DAILY_WEBHOOK_SECRET", "make one with: openssl rand -base64 32")
-        if any(not _decoded(secret) for secret in secrets):
+        if any(not signing.decoded(secret) for secret in secrets):
             values.wrong("DAILY_WEBHOOK_SECRET", "is not base64", "make one with: openssl rand -base64 32")
         api_url = values.url("DAILY_API_URL", API_URL)
         subdomain = values.get("DAILY_SUBDOMAIN", "reflector")
@@ -241,27 +233,10 @@ class DailyAdapter(Adapter):
     # -- door ----------------------------------------------------------------------------------------------------
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> Signed:
-        """base64(HMAC-SHA256(decoded secret, timestamp + "." + body)); the timestamp is in milliseconds."""
-        if not self._keys:
-            raise DeliveryRejected("no webhook secret is configured")
-        timestamp, signature = headers.get("X-Webhook-Timestamp") or "", headers.get("X-Webhook-Signature") or ""
-        if not timestamp or not signature:
-            raise DeliveryRejected("not signed")
-        message = timestamp.encode(errors="surrogatepass") + b"." + body
-        given = signature.strip().encode(errors="surrogatepass")
-        matches = [
-            hmac.compare_digest(base64.b64encode(hmac.new(key, message, sha256).digest()), given) for key in self._keys
-        ]
-        if not any(matches):
-            raise DeliveryRejected("wrong signature")
-        return signed_at(timestamp, self._now())
+        return signing.verify(self._keys, headers, body, self._now())
 
     def sign(self, body: bytes) -> Mapping[str, str] | None:
-        if not self._keys:
-            return None
-        timestamp = str(int(self._now().timestamp() * 1000))
-        digest = hmac.new(self._keys[0], timestamp.encode() + b"." + body, sha256).digest()
-        return {"X-Webhook-Timestamp": timestamp, "X-Webhook-Signature": base64.b64encode(digest).decode()}
+        return signing.sign(self._keys[0], body, self._now()) if self._keys else None
 
     def compose(self, event: Event) -> bytes | None:
         return composing.compose(event)
@@ -327,7 +302,7 @@ class DailyAdapter(Adapter):
 
     def presence(self, room_names: Iterable[str]) -> dict[str, RoomPresence]:
         rooms, now = self.client.presence(), self._now()
-        return {name: _room_presence(name, rooms.get(name, []), now) for name in room_names}
+        return {name: answers.room_presence(name, rooms.get(name, []), now) for name in room_names}
 
     def past_stays(self, room: ProviderRoom) -> Iterable[Event]:
         for session in self.client.meetings(room.name):
@@ -385,17 +360,19 @@ class DailyAdapter(Adapter):
         self.client.stop_recording(room.name, {"type": "cloud", "instanceId": instance_id})
 
     def recording_running(self, room: ProviderRoom) -> bool | None:
-        return any(item.state == "in-progress" for item in _recordings(self.client.recordings(room_name=room.name)))
+        return any(
+            item.state == "in-progress" for item in answers.recordings(self.client.recordings(room_name=room.name))
+        )
 
     def list_recordings(self, *, page: str | None = None, room_name: str = "") -> RecordingPage:
         rows = self.client.recordings(starting_after=page or "", room_name=room_name)
         ids = [recording_id for row in rows if (recording_id := text(mapping(row).get("id")))]
         more = len(rows) >= PAGE and bool(ids)
-        return RecordingPage(items=tuple(_recordings(rows)), next_page=ids[-1] if more else None)
+        return RecordingPage(items=tuple(answers.recordings(rows)), next_page=ids[-1] if more else None)
 
     def get_recording(self, recording_id: str) -> ProviderRecording | None:
         answer = self.client.recording(recording_id)
-        return None if answer is None else _recording(answer)
+        return None if answer is None else answers.recording(answer)
 
     def download(self, recording: ProviderRecording) -> AbstractContextManager[Download]:
         return open_recording(
@@ -430,60 +407,6 @@ def _language(language: str) -> dict[str, str]:
     primary = language.split("-")[0].lower()
     code = OUR_LANGUAGES.get(language.lower()) or OUR_LANGUAGES.get(primary, primary)
     return {"lang": code} if code in LANGUAGES else {}
-
-
-def _decoded(secret: str) -> bytes:
-    try:
-        return base64.b64decode(secret, validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def _room_presence(name: str, people: Any, now: datetime) -> RoomPresence:
-    if not isinstance(people, list):
-        return RoomPresence(room_name=name, people=None, observed_at=now)
-    present = tuple(
-        PresentPerson(
-            session_id=session_id,
-            user_id=text(person.get("userId")),
-            name=text(person.get("userName")),
-            joined_at=moment(person.get("joinTime")),
-        )
-        for person in map(mapping, people)
-        if (session_id := text(person.get("id")))
-    )
-    return RoomPresence(room_name=name, people=present, session_open=bool(present), observed_at=now)
-
-
-def _recordings(rows: Iterable[Any]) -> Iterator[ProviderRecording]:
-    for row in rows:
-        recording = _recording(mapping(row))
-        if recording is not None:
-            yield recording
-
-
-def _recording(fields: Mapping[str, Any]) -> ProviderRecording | None:
-    """https://docs.daily.co/reference/rest-api/recordings: ``s3key`` here, ``s3Key`` in tracks; ``type`` is rare."""
-    recording_id, state = text(fields.get("id")), text(fields.get("status")) or "finished"
-    if not recording_id or state not in ("finished", "in-progress", "canceled"):
-        logger.warning("daily listed a recording that cannot be read, id %r", recording_id)
-        return None
-    tracks = tuple(
-        ProviderTrack(kind=text(track.get("type")), key=text(track.get("s3Key"), 1024), size=whole(track.get("size")))
-        for track in map(mapping, sequence(fields.get("tracks")))
-        if track.get("s3Key")
-    )
-    return ProviderRecording(
-        recording_id=recording_id,
-        room_name=text(fields.get("room_name")),
-        kind=events.kind_of(fields.get("type"), has_tracks=bool(sequence(fields.get("tracks")))),
-        state=state,
-        started_at=moment(fields.get("start_ts")),
-        duration_s=seconds(fields.get("duration")),
-        key=text(fields.get("s3key"), 1024),
-        provider_session_id=text(fields.get("mtgSessionId")),
-        tracks=tracks,
-    )
 
 
 ADAPTER = DailyAdapter

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
 import re
-import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,7 +16,6 @@ from platforms.base import (
     CREDENTIALS,
     Adapter,
     Capabilities,
-    DeliveryRejected,
     Download,
     Entry,
     Envelope,
@@ -45,10 +41,10 @@ from platforms.environment import Variables, origin
 from platforms.events import Event, RecordingReady
 from platforms.fetching import open_recording
 from platforms.http import Budgets, Http, OutcomeUnknown
-from platforms.signatures import signed_at
 from platforms.text import mapping, moment, text
-from platforms.whereby import composing, events
+from platforms.whereby import composing, events, signing
 from platforms.whereby.client import API_URL, BUDGETS, FIELDS, WherebyClient
+from platforms.whereby.sessions import Sessions
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +52,6 @@ ROOM_URL = re.compile(r"https://[a-z0-9-]+\.whereby\.com/[^\s]+", re.IGNORECASE)
 MAX_PREFIX = 39
 #: a room closes, with everybody in it, this long after its endDate
 CLOSES_AFTER = timedelta(hours=1)
-SESSIONS_KEPT = timedelta(seconds=60)
 TRIGGERS = frozenset({"none", "prompt", "automatic", "automatic-2nd-participant"})
 LANGUAGES = frozenset(
     ["cs", "da", "de", "el", "en", "es", "fr", "hi", "hu", "it", "jp", "nb", "nl", "pl", "pt", "sv", "uk", "zh-hant"]
@@ -131,8 +126,6 @@ class WherebyAdapter(Adapter):
         self._bucket_setting = bucket_setting
         self._bucket_keys = bucket_keys
         self._problems = list(problems)
-        self._sessions: dict[str, RoomPresence] = {}
-        self._sessions_lock = threading.Lock()
         self.client = WherebyClient(
             Http(
                 label=self.label,
@@ -142,6 +135,7 @@ class WherebyAdapter(Adapter):
                 budgets=BUDGETS if budgets is None else budgets,
             )
         )
+        self._sessions = Sessions(self.client)
 
     # -- settings ------------------------------------------------------------------------------------------------
 
@@ -227,30 +221,10 @@ class WherebyAdapter(Adapter):
     # -- door ----------------------------------------------------------------------------------------------------
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> Signed:
-        """``Whereby-Signature: t=<seconds>,v1=<hex>``; hex(HMAC-SHA256(secret, t + "." + body))."""
-        if not self._secrets:
-            raise DeliveryRejected("no webhook secret is configured")
-        pairs = [part.strip().partition("=") for part in (headers.get("Whereby-Signature") or "").split(",")]
-        timestamp = next((value for name, _, value in pairs if name == "t"), "")
-        given = [value.strip().encode(errors="surrogatepass") for name, _, value in pairs if name == "v1"][:5]
-        if not timestamp or not given:
-            raise DeliveryRejected("not signed")
-        message = timestamp.encode(errors="surrogatepass") + b"." + body
-        matches = [
-            hmac.compare_digest(hmac.new(secret, message, sha256).hexdigest().encode(), signature)
-            for secret in self._secrets
-            for signature in given
-        ]
-        if not any(matches):
-            raise DeliveryRejected("wrong signature")
-        return signed_at(timestamp, self._now())
+        return signing.verify(self._secrets, headers, body, self._now())
 
     def sign(self, body: bytes) -> Mapping[str, str] | None:
-        if not self._secrets:
-            return None
-        timestamp = int(self._now().timestamp())
-        digest = hmac.new(self._secrets[0], f"{timestamp}.".encode() + body, sha256).hexdigest()
-        return {"Whereby-Signature": f"t={timestamp},v1={digest}"}
+        return signing.sign(self._secrets[0], body, self._now()) if self._secrets else None
 
     def compose(self, event: Event) -> bytes | None:
         return composing.compose(event)
@@ -314,36 +288,8 @@ class WherebyAdapter(Adapter):
         )
 
     def presence(self, room_names: Iterable[str]) -> dict[str, RoomPresence]:
-        """Whether a session of two or more runs, as of ten to fifteen minutes ago; never who is inside.
-
-        Each room is asked about at most once a minute, and only while the points last.
-        """
-        now, answers, exhausted = self._now(), {}, False
-        for name in room_names:
-            known = self._sessions.get(name)
-            if known is None or known.observed_at is None or now - known.observed_at > SESSIONS_KEPT:
-                known = None
-                if not exhausted:
-                    try:
-                        known = self._ask_sessions(name, now)
-                    except PlatformUnavailable:
-                        exhausted = True
-                    except PlatformRefused as refused:
-                        logger.info("whereby tells nothing about the sessions of room %s (%s)", name, refused.status)
-            answers[name] = known or RoomPresence(room_name=name, people=None)
-        return answers
-
-    def _ask_sessions(self, name: str, now: datetime) -> RoomPresence:
-        sessions = self.client.room_sessions(name)
-        open_now = any(not (session.get("endedAt") or session.get("endAt")) for session in sessions)
-        answer = RoomPresence(room_name=name, people=None, session_open=open_now if sessions else None, observed_at=now)
-        with self._sessions_lock:
-            self._sessions = {
-                other: presence
-                for other, presence in self._sessions.items()
-                if presence.observed_at and now - presence.observed_at <= SESSIONS_KEPT
-            } | {name: answer}
-        return answer
+        """Whether a session of two or more runs, as of ten to fifteen minutes ago; never who is inside."""
+        return self._sessions.of(room_names, self._now())
 
     def _meeting(self, options: RoomOptions) -> dict[str, Any]:
         end = max(options.expires_at - CLOSES_AFTER, self._now() + timedelta(minutes=1))
