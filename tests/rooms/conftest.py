@@ -21,6 +21,13 @@ def ann(db):
 
 
 @pytest.fixture
+def staff(ann, client):
+    """The browser of Ann, who may do everything."""
+    client.force_login(ann)
+    return client
+
+
+@pytest.fixture
 def room(db):
     return Room.objects.create(name="Standup", slug="standup", platform="whereby")
 

@@ -18,12 +18,6 @@ pytestmark = pytest.mark.django_db
 ROOMS = "/admin/rooms/room/"
 
 
-@pytest.fixture
-def staff(ann, client):
-    client.force_login(ann)
-    return client
-
-
 def make_room(number, **more):
     return Room.objects.create(**{"name": f"Room {number}", "slug": f"room-{number}", "platform": "whereby", **more})
 

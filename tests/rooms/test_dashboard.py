@@ -29,12 +29,6 @@ pytestmark = pytest.mark.django_db
 FRONT = "/admin/"
 
 
-@pytest.fixture
-def staff(ann, client):
-    client.force_login(ann)
-    return client
-
-
 @pytest.fixture(autouse=True)
 def sweeper(db):
     return Heartbeat.objects.create(name="sweeper", beat_at=timezone.now())

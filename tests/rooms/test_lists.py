@@ -37,12 +37,6 @@ WORDS = [
 
 
 @pytest.fixture
-def staff(ann, client):
-    client.force_login(ann)
-    return client
-
-
-@pytest.fixture
 def fleet(db):
     """Fifteen rooms with a meeting each, in which some words are rare and some are everywhere."""
     names = ["Anna", "Bo", "Joanna", "Dan", "Eve"]

@@ -28,12 +28,6 @@ ORDERS = "/admin/rooms/moveorder/"
 
 
 @pytest.fixture
-def staff(ann, client):
-    client.force_login(ann)
-    return client
-
-
-@pytest.fixture
 def rooms(db):
     return Room.objects.bulk_create(
         Room(name=f"Room {number}", slug=f"room-{number}", platform="whereby") for number in range(5)

@@ -14,12 +14,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def staff(ann, client):
-    client.force_login(ann)
-    return client
-
-
-@pytest.fixture
 def page(room):
     return f"/admin/rooms/room/{room.pk}/pin/"
 

@@ -24,12 +24,6 @@ ROOT = Path(__file__).parent.parent.parent
 PAGE = "/admin/rooms/platformswitch/"
 
 
-@pytest.fixture
-def staff(ann, client):
-    client.force_login(ann)
-    return client
-
-
 def words_of(page):
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.content.decode()))
 

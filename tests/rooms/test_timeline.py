@@ -25,12 +25,6 @@ pytestmark = pytest.mark.django_db
 THEN = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
 
-@pytest.fixture
-def staff(ann, client):
-    client.force_login(ann)
-    return client
-
-
 def address(room, query=""):
     return f"/admin/rooms/room/{room.pk}/change/{query}"
 

@@ -1,3 +1,4 @@
+import re
 import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from rooms.models import Outcome, Room, Wave
 from rooms.waves.commands import Command, carry_out
 from rooms.waves.tick import tick
 
+WAVES = "/admin/rooms/wave/"
 START = datetime(2026, 3, 3, 9, 0, tzinfo=UTC)  # a Tuesday
 STEPS = [
     {"percent": 10, "dwell_minutes": 60, "min_meetings": 0},
@@ -82,6 +84,15 @@ def told(rooms, ann):
     return told
 
 
+@pytest.fixture
+def running(rooms, ann):
+    """Started now, by the real clock, which pages look at; its first step is applied."""
+    told = Told(make_wave(), ann)
+    told.now = timezone.now()
+    told.do("start")
+    return told.tick()
+
+
 def on(platform):
     return set(Room.objects.filter(platform=platform).values_list("pk", flat=True))
 
@@ -108,3 +119,15 @@ def checked(key, status, **fields):
     return ReadinessResult.objects.create(
         **{"platform": "daily", "key": key, "title": key, "status": status, "words": "w", "checked_at": START, **fields}
     )
+
+
+def seen(page):
+    return re.search(r'name="seen_hash" value="(\w+)"', page.content.decode())[1]
+
+
+def said(response):
+    return [str(message) for message in response.context["messages"]]
+
+
+def looked(page):
+    return {"looked_at": page.context["looked_at"], "seen_hash": page.context["plan"].hash}
