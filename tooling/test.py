@@ -38,6 +38,8 @@ WORKERS = str(max(2, min(4, os.cpu_count() or 2)))
 BY_FILE = ["--dist", "loadfile", "--no-loadscope-reorder"]
 #: tests that start whole installations of ours mostly wait, so more of them fit beside each other
 WAITING = str(int(WORKERS) + 1)
+#: one for each state of the code: whoever tests it again meets the same order and the same draws
+ORDER = "--randomly-seed={0} --hypothesis-seed={0}"
 QUICK, CRASH, BROWSER = "not (browser or crash)", "crash and not browser", "browser"
 NOTHING_COLLECTED = 5
 
@@ -85,11 +87,21 @@ def apt_install(package: str) -> None:
         subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
 
 
+def seed() -> int:
+    """Made from what is committed; 0 where that cannot be asked."""
+    try:
+        tree = subprocess.run(["git", "rev-parse", "HEAD^{tree}"], cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return 0
+    return int(tree.stdout[:8], 16)
+
+
 def tests(run: Run, extra: list[str]) -> None:
     install_chromium()
     install_rabbitmq()
     fine = (0, NOTHING_COLLECTED) if extra else (0,)
-    parallel = [*PYTEST, "-n", WORKERS]
+    pytest = [*PYTEST, *ORDER.format(seed()).split()]
+    parallel = [*pytest, "-n", WORKERS]
     with ExitStack() as stack:
         run.environment["NOT_TESTED"] = stack.enter_context(tempfile.NamedTemporaryFile()).name
         run.step("tests on SQLite", [*parallel, "-m", QUICK, *extra], fine=fine)
@@ -105,8 +117,8 @@ def tests(run: Run, extra: list[str]) -> None:
                 TEST_DATABASE_URL=address,
                 TEST_POSTGRES_URL=address,
             )
-        run.step("whole installations", [*PYTEST, "-n", WAITING, *BY_FILE, "-m", CRASH, *extra], fine=fine)
-        run.step("browsers", [*PYTEST, "-n", "2", *BY_FILE, "-m", BROWSER, *extra], fine=fine)
+        run.step("whole installations", [*pytest, "-n", WAITING, *BY_FILE, "-m", CRASH, *extra], fine=fine)
+        run.step("browsers", [*pytest, "-n", "2", *BY_FILE, "-m", BROWSER, *extra], fine=fine)
         run.missing += sorted(set(Path(run.environment["NOT_TESTED"]).read_text().splitlines()))
 
 
