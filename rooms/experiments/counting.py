@@ -8,13 +8,14 @@ opening) is quarantined and counts for neither arm.
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
-from rooms.experiments.blocks import answered_in_turn
+from rooms.experiments.blocks import Draw, answered, in_turn
 from rooms.experiments.drawing import Arm, arm_of
 from rooms.experiments.ratio import Ratio, sample_ratio
 from rooms.guard.eprocess import EProcess, threshold
@@ -141,20 +142,32 @@ def _there(meeting_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
 
 def result(experiment: Experiment) -> Result:
     """Everything at once. Three queries, however many meetings."""
-    draws = list(experiment.assignments.select_related("room").order_by("room", "number"))
+    draws = _draws(experiment)
+    turns = in_turn(draws, size=experiment.block_size, since=experiment.guarded_from)
     watched = watched_of(experiment)
     answers = _answers(experiment, watched)
-    kinds = [_kind(experiment, kind, draws, answers.get(kind.value, {}), len(watched)) for kind in watched]
-    drawn = {arm.value: sum(one.arm == arm for one in draws) for arm in Arm}
-    counted = {arm.value: sum(one.arm == arm and not one.quarantined for one in draws) for arm in Arm}
-    asked = [answers.get(kind.value, {}) for kind in watched]
-    answered = {arm.value: sum(one.arm == arm and _is_answered(one, asked) for one in draws) for arm in Arm}
-    wrong = sum(one.arm != arm_of(experiment, one.room.uuid, one.number) for one in draws)
+    kinds = [_kind(kind, draws, turns, answers[kind.value], len(watched)) for kind in watched]
+    drawn = _by_arm(draws)
+    counted = _by_arm(one for one in draws if not one.quarantined)
+    asked = [answers[kind.value] for kind in watched]
+    complete = _by_arm(one for one in draws if _is_answered(one, asked))
+    wrong = sum(one.arm != arm_of(experiment, one.room_uuid, one.number) for one in draws)
     ratio = sample_ratio(counted["A"], counted["B"])
-    return Result(experiment, kinds, drawn, counted, ratio, answered, wrong)
+    return Result(experiment, kinds, drawn, counted, ratio, complete, wrong)
 
 
-def _is_answered(one: Assignment, asked: Iterable[Mapping[uuid.UUID, str]]) -> bool:
+def _draws(experiment: Experiment) -> list[Draw]:
+    """Each room's in the order of their numbers. Not as models: there may be thousands, looked at once a page."""
+    rows = experiment.assignments.annotate(room_uuid=F("room__uuid")).order_by("room_id", "number")
+    return [Draw(*row) for row in rows.values_list(*Draw._fields)]
+
+
+def _by_arm(draws: Iterable[Draw]) -> dict[str, int]:
+    found = Counter(one.arm for one in draws)
+    return {arm: found[arm] for arm in Arm.values}
+
+
+def _is_answered(one: Draw, asked: Iterable[Mapping[uuid.UUID, str]]) -> bool:
     statuses = {answers.get(one.meeting_id, Status.PENDING) for answers in asked}
     return not one.quarantined and Status.PENDING not in statuses and statuses != {Status.EXCLUDED}
 
@@ -170,17 +183,19 @@ def quarantined(experiment: Experiment) -> QuerySet[Assignment]:
 
 def _answers(experiment: Experiment, kinds: Iterable[Outcome.Kind]) -> dict[str, dict[uuid.UUID, str]]:
     """Kind → meeting → status."""
-    found = Outcome.objects.filter(meeting_id__in=experiment.assignments.values("meeting_id"), kind__in=list(kinds))
-    answers: dict[str, dict[uuid.UUID, str]] = {}
+    # all kinds are read: the index is then asked once a meeting, and not once a meeting and kind
+    found = Outcome.objects.filter(meeting_id__in=experiment.assignments.values("meeting_id"))
+    answers: dict[str, dict[uuid.UUID, str]] = {kind.value: {} for kind in kinds}
     for kind, meeting_id, status in found.order_by().values_list("kind", "meeting_id", "status"):
-        answers.setdefault(kind, {})[meeting_id] = status
+        if kind in answers:
+            answers[kind][meeting_id] = status
     return answers
 
 
 def _kind(
-    experiment: Experiment,
     kind: Outcome.Kind,
-    draws: Sequence[Assignment],
+    draws: Sequence[Draw],
+    turns: Iterable[Sequence[Draw]],
     answers: Mapping[uuid.UUID, str],
     watched: int,
 ) -> KindResult:
@@ -189,7 +204,7 @@ def _kind(
         if not one.quarantined:
             (found.a if one.arm == Arm.A else found.b).add(answers.get(one.meeting_id, Status.PENDING))
     process = EProcess()
-    for block in answered_in_turn(draws, answers, size=experiment.block_size, since=experiment.guarded_from):
+    for block in answered(turns, answers):
         process.add(block)
         found.blocks += 1
         found.in_blocks += block.on_a + block.on_b

@@ -50,6 +50,9 @@ def two_sided(one: int, other: int) -> float:
     if total > EXACT_UP_TO:
         distance = (total / 2 - fewer - 0.5) / math.sqrt(total / 4)
         return math.erfc(distance / math.sqrt(2))
-    ways = sum(math.comb(total, count) for count in range(fewer + 1))
+    ways = way = 1
+    for count in range(fewer):
+        way = way * (total - count) // (count + 1)  # of choosing one more
+        ways += way
     # whole numbers first: two to the power of thousands is no float
     return min(1.0, 2 * (ways / 2**total))

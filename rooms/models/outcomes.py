@@ -56,6 +56,8 @@ class Outcome(models.Model):
                 name="outcome_left_out",
                 condition=models.Q(status="excluded"),
             ),
+            # the answers about an experiment's meetings, from the index alone
+            models.Index(fields=["meeting_id", "kind", "status"], name="outcome_answers"),
             models.Index(fields=["room", "decided_at"], name="outcome_of_room"),
             models.Index(fields=["met_at", "id"], name="outcome_listed"),
             models.Index(fields=["status", "mature_at"], name="outcome_maturing"),

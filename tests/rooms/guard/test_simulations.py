@@ -13,7 +13,7 @@ from math import inf, sqrt
 
 import pytest
 
-from rooms.experiments.blocks import answered_in_turn
+from rooms.experiments.blocks import answered, in_turn
 from rooms.experiments.drawing import Arm, order_of
 from rooms.guard.eprocess import Block, EProcess, evidence, threshold
 from rooms.models import Assignment
@@ -159,7 +159,7 @@ def acts_where_failures_lag_on_one_arm(rng, slow, chance):
         if missing[block]:
             continue  # this answer completes no block: nothing to see
         so_far = draws[: int((known_at - NOW) / timedelta(minutes=1)) + 1]
-        if evidence(answered_in_turn(so_far, answers, size=BLOCK)) >= threshold(1):
+        if evidence(answered(in_turn(so_far, size=BLOCK), answers)) >= threshold(1):
             return True
     return False
 
