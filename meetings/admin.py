@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from meetings import dossier
 from meetings.models import Capture, Consent, ConsentText, Meeting, Participant, ParticipantSession
+from platforms.filters import emptiness, titled
 from platforms.moments import NOTHING, when
 from rooms.models import Room
 from rooms.staff.again import RunAgain
@@ -25,7 +26,7 @@ class MeetingAdmin(ReadOnlyAdmin):
     list_display = ("opened", "the_room", "on", "state", "people", "lasted", "end_reason")
     list_display_links = ("opened",)
     list_select_related = ("room",)
-    list_filter = ("platform", "status", "end_reason", "created_at")
+    list_filter = ("platform", "status", ("end_reason", titled("reason of the end")), ("created_at", titled("date")))
     date_hierarchy = "created_at"
     search_fields = (
         "id",
@@ -100,7 +101,13 @@ class ParticipantAdmin(OfMeeting):
     ordering = ("-created_at", "-pk")
     list_display = ("__str__", "the_room", "the_meeting", "on", "account", "answered", "stays", "in_all")
     list_select_related = ("meeting__room", "user")
-    list_filter = ("platform", "answer", "is_host", "is_person", "came_by_page")
+    list_filter = (
+        "platform",
+        ("answer", titled("answer on recording")),
+        ("is_host", titled("host")),
+        ("is_person", titled("person, not a machine")),
+        ("came_by_page", titled("our page as the way in")),
+    )
     date_hierarchy = "created_at"
     search_fields = (
         "id",
@@ -151,7 +158,7 @@ class ParticipantSessionAdmin(OfMeeting):
     list_display = ("who", "the_room", "the_meeting", "joined", "left", "how_long")
     list_display_links = ("joined",)
     list_select_related = ("participant", "meeting__room")
-    list_filter = ("meeting__platform", ("left_at", admin.EmptyFieldListFilter))
+    list_filter = ("meeting__platform", ("left_at", emptiness("stay", empty="Still inside", filled="Left")))
     date_hierarchy = "joined_at"
     search_fields = ("^session_id", "participant__name", "^meeting__provider_room_name", "meeting__room__name")
     linked = {"meeting__id__exact": Meeting, "meeting__room__id__exact": Room}
@@ -270,7 +277,7 @@ class ConsentTextAdmin(ReadOnlyAdmin):
 @admin.register(Capture)
 class CaptureAdmin(RunAgain, OfMeeting):
     ordering = ("-wanted_at", "-pk")
-    list_display = ("wanted", "the_room", "the_meeting", "state_now", "order", "reason", "error")
+    list_display = ("wanted", "the_room", "the_meeting", "state_now", "order", "why", "error")
     list_display_links = ("wanted",)
     list_select_related = ("meeting__room",)
     list_filter = ("state", "status", "meeting__platform")
@@ -296,6 +303,10 @@ class CaptureAdmin(RunAgain, OfMeeting):
     @admin.display(description="recording", ordering="state")
     def state_now(self, capture: Capture) -> SafeString:
         return dossier.capture_badge(capture)
+
+    @admin.display(description="reason", ordering="reason")
+    def why(self, capture: Capture) -> str:
+        return dossier.why(capture)
 
     @admin.display(description="order", ordering="status")
     def order(self, capture: Capture) -> SafeString:

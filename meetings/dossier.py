@@ -59,9 +59,24 @@ def answer_badge(answered: Any) -> SafeString:
     return status_badge(answered.get_answer_display(), ANSWER_KINDS[answered.answer])
 
 
+def why(capture: Capture) -> str:
+    """Why it was to be recorded: the room's trigger as its form says it, or the host's or our own words."""
+    return dict(Room.RecordingTrigger.choices).get(capture.reason, capture.reason) or NOTHING
+
+
+def _recorded(meeting: Meeting) -> str:
+    """E.g. "in the cloud (MP4), started when the second person joins"."""
+    kind = dict(Room.RecordingType.choices).get(meeting.recording_type, meeting.recording_type)
+    if meeting.recording_type != Room.RecordingType.CLOUD:
+        return kind
+    trigger = dict(Room.RecordingTrigger.choices).get(meeting.recording_trigger, meeting.recording_trigger)
+    return f"{kind}, {'' if meeting.recording_trigger == Room.RecordingTrigger.PROMPT else 'started '}{trigger}"
+
+
 def lasted(meeting: Meeting) -> str:
-    start = meeting.opened_at or meeting.created_at
-    return length(((meeting.ended_at or timezone.now()) - start).total_seconds())
+    if meeting.opened_at is None:
+        return NOTHING
+    return length(((meeting.ended_at or timezone.now()) - meeting.opened_at).total_seconds())
 
 
 # -- stays -----------------------------------------------------------------------------------------------------------
@@ -139,7 +154,7 @@ def _meeting(meeting: Meeting, people: list[Participant]) -> Section:
         ("Provider’s room id", meeting.provider_room_id or NOTHING),
         ("Locked", yes(meeting.is_locked)),
         ("Language", meeting.language),
-        ("Recording", f"{meeting.recording_type}, started {meeting.recording_trigger}"),
+        ("Recording", _recorded(meeting)),
         ("Consent", Room.ConsentPolicy(meeting.consent_policy).label),
         ("Id", str(meeting.pk)),
     ]
@@ -219,7 +234,7 @@ def _captures(meeting: Meeting) -> Section:
         [
             page_of(capture, when(capture.wanted_at)),
             capture_badge(capture),
-            capture.reason or NOTHING,
+            why(capture),
             when(capture.started_at),
             when(capture.stopped_at),
             capture.error or capture.last_error or NOTHING,
@@ -378,7 +393,7 @@ def of_capture(capture: Capture, *, may_act: bool) -> list[Section]:
         ("State", capture_badge(capture)),
         ("The order", work_badge(capture)),
         ("Tries", capture.attempts),
-        ("Why", capture.reason or NOTHING),
+        ("Why", why(capture)),
         ("Error", capture.error or NOTHING),
         ("Last hitch", capture.last_error or NOTHING),
         ("Asked for", when(capture.wanted_at)),

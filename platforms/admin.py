@@ -20,7 +20,7 @@ from django.utils.safestring import SafeString
 
 from platforms import registry
 from platforms.curl import curl, file_name, signature_for
-from platforms.filters import NamedValues
+from platforms.filters import NamedValues, titled
 from platforms.models import Heartbeat, WebhookEvent
 from platforms.moments import column
 from platforms.paging import CappedList
@@ -70,8 +70,8 @@ class WebhookEventAdmin(CappedList, ReadOnly):
     list_filter = (
         "platform",
         "status",
-        "is_stale",
-        ("received_at", admin.DateFieldListFilter),
+        ("is_stale", titled("late signature")),
+        ("received_at", titled("date")),
         ("event_type", NamedValues),
     )
     date_hierarchy = "received_at"

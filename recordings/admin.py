@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from meetings.dossier import clock, events_section
 from meetings.models import Meeting
-from platforms.filters import NamedValues
+from platforms.filters import NamedValues, titled
 from platforms.moments import NOTHING, exact, when
 from recordings.models import Recording, Transcript
 from recordings.playing import admit_media, send_file
@@ -38,7 +38,14 @@ class RecordingAdmin(RunAgain, ReadOnlyAdmin):
     list_display = ("found", "the_room", "the_meeting", "on", "state", "played", "bytes", "heard", "last_error")
     list_display_links = ("found",)
     list_select_related = ("meeting__room", "transcript")
-    list_filter = ("platform", "status", "transcript__status", "kind", "found_by", "found_at")
+    list_filter = (
+        "platform",
+        "status",
+        ("transcript__status", titled("status of its transcript")),
+        "kind",
+        ("found_by", titled("how it was found")),
+        ("found_at", titled("when it was found")),
+    )
     date_hierarchy = "found_at"
     search_fields = (
         "id",

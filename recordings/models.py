@@ -61,7 +61,8 @@ class Recording(Work):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_platform_display()} {self.provider_recording_id}"
+        begun = timezone.localtime(self.started_at or self.found_at)
+        return f"{self.get_platform_display()} recording of {begun.day} {begun:%b %Y %H:%M %Z}"
 
     @property
     def media_key(self) -> str:

@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from django_dramatiq.models import Task
 
 from platforms import registry
+from platforms.filters import titled
 from platforms.moments import NOTHING, when
 from rooms.forms import NewRoomForm, PeoplePicker, RoomForm
 from rooms.models import Move, MoveOrder, Room, Wave
@@ -64,7 +65,7 @@ class LiveNow(admin.SimpleListFilter):
 
 
 class Archived(admin.SimpleListFilter):
-    title = "archived"
+    title = "archive"
     parameter_name = "archived"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -82,7 +83,7 @@ class Archived(admin.SimpleListFilter):
 
 
 class Pinned(admin.SimpleListFilter):
-    title = "pinned"
+    title = "pin"
     parameter_name = "pinned"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -105,7 +106,15 @@ class RoomAdmin(Linked, admin.ModelAdmin):
     form = RoomForm
     list_display = ("name_and_state", "meets_on", "live_meeting", "people_inside", "move_it")
     list_display_links = ("name_and_state",)
-    list_filter = ("platform", LiveNow, Archived, Pinned, "is_shared", "recording_type", "consent_policy")
+    list_filter = (
+        "platform",
+        LiveNow,
+        Archived,
+        Pinned,
+        ("is_shared", titled("shared link")),
+        "recording_type",
+        "consent_policy",
+    )
     list_per_page = 100
     most_counted = 100_000  # they are chosen all at once: how many is said
     show_full_result_count = False
@@ -218,8 +227,8 @@ class RoomAdmin(Linked, admin.ModelAdmin):
         live = room.live_meeting
         if live is None:
             return None
-        words = "opening" if live.status == "opening" else "live"
-        shown = page_at("meetings.meeting", live.id, status_badge(words, "live"))
+        badge = status_badge("opening", "busy") if live.status == "opening" else status_badge("live", "live")
+        shown = page_at("meetings.meeting", live.id, badge)
         # only worth a word when a move is waiting for its end
         return format_html("{} {}", shown, live.badge) if live.platform != room.platform else format_html("{}", shown)
 
@@ -397,11 +406,13 @@ def _moves_of_all(request: HttpRequest, changelist: Any) -> list[tuple[str, str]
     if not is_part or not changelist.result_count:
         return []
     paginator, back = changelist.paginator, request.get_full_path()
-    number = "" if paginator.has_more else f" {paginator.counted}"
+    rooms = "all rooms" if paginator.has_more else f"all {paginator.counted} rooms"
+    if changelist.result_count == 1:
+        rooms = "the one room"
     return [
         (
             moving.move_matching_url(request.GET.urlencode(), adapter.slug, back=back),
-            f"Move all{number} matching to {adapter.label}…",
+            f"Move {rooms} of this list to {adapter.label}…",
         )
         for adapter in registry.configured()
     ]
@@ -424,7 +435,11 @@ class MoveAdmin(ReadOnlyAdmin):
     list_display = ("moved", "the_room", "from_where", "to_where", "who", "reason")
     list_display_links = ("moved",)
     list_select_related = ("room", "actor")
-    list_filter = ("from_platform", "to_platform", "source")
+    list_filter = (
+        ("from_platform", titled("old platform")),
+        ("to_platform", titled("new platform")),
+        ("source", titled("what moved it")),
+    )
     date_hierarchy = "moved_at"
     search_fields = ("room__name", "room__slug", "reason", "actor__username", "actor__email")
     linked = {"room__id__exact": Room, "wave__id__exact": Wave, "order__id__exact": MoveOrder}

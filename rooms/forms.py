@@ -126,7 +126,7 @@ class RoomForm(forms.ModelForm):
 class NewRoomForm(RoomForm):
     """A room's first platform is chosen when it is made; from then on it is moved."""
 
-    starts_on = forms.ChoiceField(label="meets on", help_text="Later this changes by a move, with a reason.")
+    starts_on = forms.ChoiceField(label="Meets on", help_text="Later this changes by a move, with a reason.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -40,10 +40,12 @@ def is_closed(platform: str) -> bool:
 
 def in_words(switch: PlatformSwitch) -> str:
     """E.g. "closed for new meetings by Ann since 3 March at 14:03 UTC: outage"."""
-    state = "closed" if switch.is_closed else "open"
-    return (
-        f"{state} for new meetings {switch.by_whom} since {minute_of(switch.switched_at)}: {switch.reason.rstrip('.')}"
-    )
+    return f"{'closed' if switch.is_closed else 'open'} for new meetings {by_whom_and_why(switch)}"
+
+
+def by_whom_and_why(switch: PlatformSwitch) -> str:
+    """E.g. "by Ann since 3 March at 14:03 UTC: outage"."""
+    return f"{switch.by_whom} since {minute_of(switch.switched_at)}: {switch.reason.rstrip('.')}"
 
 
 def close(*, platform: str, reason: str, actor: Any = None, now: datetime | None = None) -> PlatformSwitch:

@@ -43,7 +43,7 @@ def _log(room_id: int) -> QuerySet[LogEntry]:
 
 
 def _logged(entry: LogEntry) -> Entry:
-    words = entry.get_change_message()
+    words = entry.get_change_message().rstrip(".")
     return Entry(what="Made in the admin" if entry.is_addition() else words or "Saved", by=f"by {person(entry.user)}")
 
 

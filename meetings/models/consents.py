@@ -19,7 +19,7 @@ class ConsentText(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:
-        return f"version {self.pk} ({self.sha256[:8]})"
+        return f"Version {self.pk} ({self.sha256[:8]})"
 
     @classmethod
     def version_of(cls, body: str, *, language: str = "en") -> ConsentText:

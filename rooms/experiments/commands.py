@@ -192,7 +192,7 @@ def _start(experiment: Experiment, now: datetime) -> Plan:
     elsewhere = [room.pk for room in rooms if room.platform not in arms]
     pinned = [room.pk for room in rooms if room.is_pinned(now)]
     watched = watched_of(experiment)
-    words = [_what_is_drawn(experiment, len(rooms))]
+    words = [_what_is_drawn(experiment, len(rooms) - len({*elsewhere, *pinned}))]
     if elsewhere:
         words.append(f"{count_of(len(elsewhere), 'room')} on neither of the two: nothing is drawn there.")
     if pinned:
@@ -216,6 +216,8 @@ def _start(experiment: Experiment, now: datetime) -> Plan:
 
 def _what_is_drawn(experiment: Experiment, rooms: int) -> str:
     a, b = label_of(experiment.platform_a), label_of(experiment.platform_b)
+    if not rooms:
+        return "Nothing is drawn for now: in none of its rooms can it be."
     in_rooms = f"From now on each new meeting in {count_of(rooms, 'room')}"
     if experiment.is_aa:
         return f"{in_rooms} is drawn for one of two arms, both on {a}: nobody will notice anything."

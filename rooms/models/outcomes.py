@@ -65,7 +65,8 @@ class Outcome(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}: {self.get_status_display()}"
+        kind = self.get_kind_display()
+        return f"{kind[:1].upper()}{kind[1:]}: {self.get_status_display()}"
 
 
 class Validation(models.Model):

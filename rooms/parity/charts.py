@@ -15,6 +15,8 @@ WIDTH, HEIGHT = 360, 150
 LEFT, RIGHT, TOP, BOTTOM = 40, 8, 10, 24
 #: the axis starts here, or lower where a share is lower
 FLOOR = 0.8
+#: between the intervals of two sides in one week
+BESIDE = 3
 
 
 def trend(title: str, sides: Sequence[tuple[str, Sequence[Week]]]) -> SafeString:
@@ -73,6 +75,7 @@ def _side(
     for week in weeks:
         low, high = wilson(week.count)
         at, share = x(week.begins), y(week.count.share)
+        beside = _px(at + BESIDE * (number - 0.5))  # so that the sides' intervals are told apart
         shape = (
             format_html('<circle cx="{}" cy="{}" r="3.2"/>', _px(at), _px(share))
             if number % 2 == 0
@@ -81,8 +84,8 @@ def _side(
         marks.append(
             format_html(
                 '<line class="interval" x1="{}" x2="{}" y1="{}" y2="{}"/>{}',
-                _px(at),
-                _px(at),
+                beside,
+                beside,
                 _px(y(low)),
                 _px(y(high)),
                 shape,

@@ -112,7 +112,7 @@ def _told(row: Alert) -> Section:
     return Section(
         title="Who was told",
         table=Table(
-            headers=["That it is", "By", "To", "State", "Outcome", "When"],
+            headers=["About", "By", "To", "State", "Outcome", "When"],
             rows=rows,
             empty="Nobody but readers of this page: neither ALERT_EMAILS nor ALERT_WEBHOOK_URL is set.",
         ),
@@ -148,10 +148,10 @@ class AlertDeliveryAdmin(RunAgain, ReadOnlyAdmin):
         again = Button(url=reverse("admin:platforms_alertdelivery_again", args=[row.pk]), text="Try again")
         return [
             Section(
-                title="The telling",
+                title="The message",
                 facts=[
                     ("Alert", page_of(row.alert)),
-                    ("That it is", row.get_kind_display()),
+                    ("About", row.get_kind_display()),
                     ("By", row.get_channel_display()),
                     ("To", row.recipient or NOTHING),
                     ("State", work_badge(row)),

@@ -55,10 +55,10 @@ def _what(experiment: Experiment) -> Section:
     for words, moment in (("Started", experiment.started_at), ("Ended", experiment.ended_at)):
         if moment:
             facts.append((words, when(moment)))
-    if experiment.aa_waived:
+    if experiment.aa_waived and not experiment.is_aa:
         facts.append(("Without an A/A run because", experiment.aa_waived))
     if experiment.held_at and experiment.status == Experiment.Status.HELD:
-        facts += [("Held", when(experiment.held_at)), ("Held because", experiment.held_reason)]
+        facts += [("Held since", when(experiment.held_at)), ("Why it is held", experiment.held_reason)]
     return Section(title="What it is", facts=facts)
 
 
@@ -124,9 +124,10 @@ def _number(value: float) -> str:
 
 def _lot(experiment: Experiment, found: Result) -> Section:
     verdict = status_badge("off", "bad") if found.ratio.is_off else status_badge("fine", "good")
-    draws = "Every draw is the one that the lot gives."
+    draws: str | SafeString = "Every draw is the one that the lot gives."
     if found.wrong_draws:
-        draws = f"{count_of(found.wrong_draws, 'draw')} not as the lot gives them: do not trust this comparison."
+        words = f"{count_of(found.wrong_draws, 'draw')} not as the lot gives them: do not trust this comparison."
+        draws = format_html("{} {}", status_badge("off", "bad"), words)
     rows = [
         [
             when(one.assigned_at),

@@ -15,6 +15,7 @@ from django.urls import URLPattern, path, re_path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from platforms.filters import emptiness
 from platforms.moments import NOTHING, when
 from rooms.experiments.commands import (
     Command,
@@ -248,7 +249,7 @@ class AssignmentAdmin(ReadOnlyAdmin):
     list_display = ("drawn", "room_name", "arm", "drawn_for", "meeting", "why_not")
     list_display_links = ("drawn",)
     list_select_related = ("room", "experiment")
-    list_filter = ("arm", ("quarantined", admin.EmptyFieldListFilter))
+    list_filter = ("arm", ("quarantined", emptiness("quarantine", empty="Counts", filled="In quarantine")))
     search_fields = ("room__name", "room__slug", "meeting_id", "quarantined")
     linked = {"experiment__id__exact": Experiment, "arm__exact": None}
     actions = None

@@ -87,7 +87,7 @@ def _switch(switch: Any) -> SafeString:
     if switch is None:
         return status_badge("open", "good")
     badge = status_badge("closed", "bad") if switch.is_closed else status_badge("open", "good")
-    return format_html("{} <span class=ago>{}</span>", badge, switching.in_words(switch))
+    return format_html("{} {}", badge, switching.by_whom_and_why(switch))
 
 
 def _webhook(adapter: Adapter, now: datetime) -> Section:

@@ -103,7 +103,7 @@ def move_page(admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
         "admin/rooms/room/move.html",
         {
             **admin.admin_site.each_context(request),
-            "title": f"Move {count} to {plan.label}",
+            "title": f"Move {count} to {plan.label}" if plan.moving else f"Nothing to move to {plan.label}",
             "opts": admin.opts,
             "plan": plan,
             "count": count,

@@ -73,9 +73,7 @@ class Linked(SearchByWords):
                 except (ValueError, OverflowError, ValidationError):
                     continue
                 of.append((model._meta.verbose_name, page_of(row) if row else value))
-        title = str(self.opts.verbose_name_plural).capitalize()  # type: ignore[attr-defined]
-        context = {"title": title, "narrowed_to": of, **(extra_context or {})}
-        return super().changelist_view(request, context)  # type: ignore[misc]
+        return super().changelist_view(request, {"narrowed_to": of, **(extra_context or {})})  # type: ignore[misc]
 
 
 class DraftsMayGo:
@@ -86,8 +84,10 @@ class DraftsMayGo:
         return bool(obj is not None and obj.status == obj.Status.DRAFT and may_add)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        deleted, counts, _, protected = super().get_deleted_objects(objs, request)  # type: ignore[misc]
-        return deleted, counts, set(), protected
+        """The drafts alone: what hangs on one, such as the rooms it names, is no loss of its own."""
+        _, counts, _, protected = super().get_deleted_objects(objs, request)  # type: ignore[misc]
+        name = self.opts.verbose_name_plural  # type: ignore[attr-defined]
+        return [str(draft) for draft in objs], {name: counts.get(name, len(objs))}, set(), protected
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """In the admin's transaction: somebody may have started it since the page was asked for."""

@@ -8,11 +8,15 @@ from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
 from django.http import HttpRequest
 
+from platforms.moments import NOTHING
+
 APPS = ("rooms", "meetings", "recordings", "platforms")
 MODELS = ("Room", "Wave", "Experiment", "MoveOrder", "Move", "Meeting", "Participant", "ParticipantSession")
 
 
 class StaffSite(AdminSite):
+    empty_value_display = NOTHING
+
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         shown = super().get_app_list(request, app_label)
         for app in shown:

@@ -41,7 +41,7 @@ class Undoable:
     def words(self) -> str:
         what = f"“{self.first.room}”" if self.count == 1 else count_of(self.count, "room")
         to, at = label_of(self.first.to_platform), exact(self.first.moved_at)
-        return f"{what} moved to {to} {self.first.by_whom} at {at}: {self.first.reason}"
+        return f"{what} moved to {to} {self.first.by_whom} on {at}: {self.first.reason}"
 
     @property
     def until(self) -> datetime:

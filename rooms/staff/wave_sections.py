@@ -91,7 +91,7 @@ def _steps(wave: Wave, entries: Sequence[WaveEntry], coming: Sequence[Point], no
         template="admin/rooms/wave/_ramp.html",
         extra={"ramp": ramp(_past(wave, entries), coming, now)},
         table=Table(
-            headers=["Step", "Up to", "Rooms", "Stays for at least", "Meetings judged", "State", "When"], rows=rows
+            headers=["Step", "Up to", "Rooms", "Stays for at least", "Meetings needed", "State", "When"], rows=rows
         ),
     )
 
@@ -149,7 +149,7 @@ def _of(part: int, whole: int, what: str) -> str:
 def _rooms(wave: Wave, numbers: Numbers) -> Section:
     rows = [
         [
-            status_badge(state.label, ROOM_KINDS[state.value]),
+            status_badge(state.label, ROOM_KINDS[state.value] if getattr(numbers, state.value) else "off"),
             list_at(
                 "rooms.waveroom",
                 format_html(

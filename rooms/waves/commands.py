@@ -277,7 +277,7 @@ def _moving_on(wave: Wave, moving: int, following: int, reached: int) -> list[st
     step = f"step {wave.step + 2} of {len(wave.steps)}, up to {changes.percent(reached)}"
     if not moving:
         return [f"No room moves: the wave has none to move in {step}. The time of that step begins at once."]
-    words = [f"{count_of(moving, 'room')} move to {label_of(wave.platform)} now: {step}."]
+    words = [f"{count_of(moving, 'room moves', 'rooms move')} to {label_of(wave.platform)} now: {step}."]
     if following:
         were = "was left alone before and follows" if following == 1 else "were left alone before and follow"
         words.append(f"{following:,} of them {were} now: what kept {'it' if following == 1 else 'them'} has ended.")

@@ -111,7 +111,7 @@ def test_accounts_are_accessible(page: Page, site: str, mailoutbox: list[Any]) -
     expect(page.locator("#errors")).to_be_focused()
     is_at("Reset your password")
     fill("ann@example.org")
-    is_at("Look into your mail")
+    is_at("Check your e-mail")
     link = re.search(r"/accounts/reset/\S+", mailoutbox[0].body)
     assert link
     page.goto(link[0])

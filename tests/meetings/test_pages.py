@@ -338,7 +338,7 @@ def test_a_forgotten_password_is_reset_by_mail(client):
     make_user("gil", email="gil@example.org", password="a good password")
     assert heading(client.get(reverse("password_reset"))) == "Reset your password"
     done = client.post(reverse("password_reset"), {"email": "gil@example.org"}, follow=True)
-    assert heading(done) == "Look into your mail"
+    assert heading(done) == "Check your e-mail"
     path = re.search(r"https?://[^/]+(/accounts/reset/\S+)", mail.outbox[0].body)[1]
     form = client.get(path, follow=True)
     assert heading(form) == "Choose a new password"

@@ -117,7 +117,9 @@ def test_processing_again_makes_it_due_with_fresh_tries(staff, recording):
     assert "PlatformUnavailable: 503" in words(text)
     assert address in text.content.decode()
     done = staff.post(address, follow=True)
-    assert [str(message) for message in done.context["messages"]] == ["Daily rec-1: started again."]
+    assert [str(message) for message in done.context["messages"]] == [
+        "Daily recording of 3 Mar 2026 09:00 UTC: started again."
+    ]
     recording.refresh_from_db()
     assert (recording.status, recording.attempts, recording.last_error) == ("pending", 0, "")
 

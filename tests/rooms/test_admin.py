@@ -481,7 +481,7 @@ def test_one_search_box_finds_everything(staff, room):
         f"/admin/meetings/participant/{meeting.participants.get().pk}/change/",
     ):
         assert address in page
-    assert "Nothing is called that" in staff.get(f"{ROOMS}find/", {"q": "nowhere-at-all"}).content.decode()
+    assert "Nothing found" in staff.get(f"{ROOMS}find/", {"q": "nowhere-at-all"}).content.decode()
     assert staff.get(f"{ROOMS}find/", {"q": "\x00 'x"}).status_code == 200
 
 

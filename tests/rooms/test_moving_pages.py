@@ -109,8 +109,8 @@ def test_all_that_match_are_moved_by_links_alone(staff, rooms, many_is_three):
     other = Room.objects.create(name="Other", slug="other", platform="whereby")
     listed = f"{ROOMS}?q=room&platform__exact=whereby"
     links = all_moves(staff.get(listed))
-    assert list(links) == ["Move all 5 matching to Whereby…", "Move all 5 matching to Daily…"]
-    link = links["Move all 5 matching to Daily…"]
+    assert list(links) == ["Move all 5 rooms of this list to Whereby…", "Move all 5 rooms of this list to Daily…"]
+    link = links["Move all 5 rooms of this list to Daily…"]
     page = staff.get(link)
     assert "Move 5 rooms to Daily" in words_of(page)
     form = hidden(page)
@@ -130,7 +130,7 @@ def test_links_that_move_all_are_there_when_the_list_shows_a_part(staff, rooms, 
     assert len(all_moves(staff.get(f"{ROOMS}?is_shared__exact=0"))) == 2
     monkeypatch.setattr(RoomAdmin, "list_per_page", 4)
     second = all_moves(staff.get(f"{ROOMS}?p=2"))
-    assert "Move 5 rooms to Daily" in words_of(staff.get(second["Move all 5 matching to Daily…"]))
+    assert "Move 5 rooms to Daily" in words_of(staff.get(second["Move all 5 rooms of this list to Daily…"]))
 
 
 def test_who_may_not_move_gets_no_link_that_moves_all(client, rooms):
@@ -156,7 +156,7 @@ def test_what_changed_since_the_page_of_many_was_shown_is_told(staff, rooms, ann
 
 @pytest.mark.parametrize("when", ["now", "at"])
 def test_a_room_that_a_list_does_not_find_any_more_was_moved_not_deleted(staff, rooms, ann, when):
-    link = all_moves(staff.get(f"{ROOMS}?platform__exact=whereby"))["Move all 5 matching to Daily…"]
+    link = all_moves(staff.get(f"{ROOMS}?platform__exact=whereby"))["Move all 5 rooms of this list to Daily…"]
     at = (timezone.now() + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
     agreed = {"reason": "cheaper", "when": when, "at": at}
     page = staff.get(link)

@@ -211,7 +211,7 @@ class TestStart:
     def test_rooms_that_will_not_be_drawn_are_told(self, draft, fake_third):
         draft.rooms.add(make_room(platform="fake"), make_room(platform="daily", pinned_at=NOW, pin_reason="board"))
         words = preview(draft, Command.START, now=NOW).words
-        assert words[0].startswith("From now on each new meeting in 3 rooms opens by lot on Whereby (A) or Daily (B)")
+        assert words[0].startswith("From now on each new meeting in 1 room opens by lot on Whereby (A) or Daily (B)")
         assert words[1] == "1 room on neither of the two: nothing is drawn there."
         assert words[2] == "1 room pinned: nothing is drawn there while the pin lasts."
         assert "E = 120" in words[3]
