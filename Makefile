@@ -15,7 +15,7 @@ lint: venv-dev ## what needs no test run: format, lint, types, import contract, 
 
 pictures: venv-dev sdk ## make the README's pictures anew, by the browser tests
 	@PICTURES=var/pictures .venv/bin/python -m pytest -q -p no:randomly tests/browser/test_meeting_end_to_end.py
-	@cp var/pictures/room-demo-daily.png var/pictures/admin.png docs/pictures/
+	@for picture in docs/pictures/*.png; do cp "var/pictures/$${picture##*/}" "$$picture"; done
 
 bench: venv-dev ## how fast staff's pages and bulk moves are with 20,000 rooms, on PostgreSQL (minutes)
 	@.venv/bin/python tests/bench/scale.py
